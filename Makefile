@@ -1,0 +1,34 @@
+# The commands a newcomer needs. Everything is installed into .venv; nothing else is touched.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check
+
+.PHONY: serve test lint bench clean
+
+serve: $(VENV)/serve.stamp  ## start Triton and the gateway; options: make serve ARGS="--port 18000"
+	@exec $(VENV)/bin/iqa-serve $(ARGS)
+
+test: $(VENV)/test.stamp  ## run the tests, the integration tests against a real Triton included
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(VENV)/test.stamp  ## style and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# Of nvidia-pytriton only the tritonserver binary is used: its Python dependencies stay out.
+$(VENV)/serve.stamp: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable .
+	$(PIP) --no-deps nvidia-pytriton==0.7.0
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/serve.stamp
+	$(PIP) --editable '.[test]'
+	@touch $@
+
+clean:  ## remove everything that make installed
+	rm -rf $(VENV)

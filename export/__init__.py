@@ -1,0 +1,1 @@
+"""Makes the files that the model repository and `iqa` ship."""

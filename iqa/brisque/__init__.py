@@ -1,0 +1,54 @@
+"""BRISQUE: no-reference quality, lower is better (Mittal, Moorthy, Bovik 2012)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa.brisque import reference, regressor
+from iqa.brisque.features import MINIMUM_SIDE
+from iqa.errors import ItemError
+from iqa.images import Image, check_image
+
+__all__ = ["MINIMUM_SIDE", "Scores", "score"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a batch.
+
+    Attributes:
+        values: float64 `[N]`, about 0 (best) to 100 and never clamped, nan where an item failed.
+        errors: per item, None where it has a score.
+        features: float64 `[N, 36]`, what the regressor saw; None unless asked for.
+    """
+
+    values: NDArray[np.float64]
+    errors: list[ItemError | None]
+    features: NDArray[np.float64] | None = None
+
+
+def score(images: Sequence[Image], *, features: bool = False, device: str = "cpu") -> Scores:
+    """Score uint8 images `[H, W, C]` (C 1 or 3, RGB) of any mixed sizes, in one call.
+
+    An image with a side below 16 gets an error and the value nan, and so does one on which the
+    metric is undefined, such as a flat one.
+
+    Args:
+        images: the batch.
+        features: also return the 36 features.
+        device: "cpu", or a CUDA device such as "cuda:0".
+    """
+    errors = [check_image(image, MINIMUM_SIDE) for image in images]
+    rows = np.full((len(images), 36), np.nan)
+    for index, image in enumerate(images):
+        if errors[index] is None:
+            rows[index] = reference.features(image)
+            if np.isnan(rows[index]).any():
+                errors[index] = ItemError(
+                    "score_undefined", "BRISQUE is undefined on an image without contrast"
+                )
+    return Scores(regressor.load().scores(rows), errors, rows if features else None)

@@ -1,0 +1,33 @@
+"""What every metric accepts as an image: uint8, `[H, W, C]`, C 1 (grey) or 3 (RGB)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa.errors import ItemError
+
+Image = NDArray[np.uint8]
+
+
+def check_image(image: Image, minimum_side: int) -> ItemError | None:
+    """Say why `image` cannot be scored by a metric that needs sides of `minimum_side` pixels."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3):
+        return ItemError(
+            "invalid_image",
+            f"expected uint8 [H, W, C] with C 1 or 3, got {image.dtype} {list(image.shape)}",
+        )
+    height, width = image.shape[:2]
+    if min(height, width) < minimum_side:
+        return ItemError(
+            "image_too_small", f"both sides must be at least {minimum_side}, got {width}x{height}"
+        )
+    return None
+
+
+def luma(image: Image) -> Image:
+    """Grey `[H, W]` of an image, bit for bit as Pillow's `convert("L")` computes it (BT.601)."""
+    if image.shape[2] == 1:
+        return image[:, :, 0]
+    red, green, blue = np.moveaxis(image.astype(np.uint32), 2, 0)
+    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).astype(np.uint8)

@@ -1,0 +1,68 @@
+"""MS-SSIM: full-reference quality, 1 is identical (Wang, Simoncelli, Bovik 2003)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa.errors import ItemError
+from iqa.images import Image, check_image
+from iqa.ms_ssim import reference
+from iqa.ms_ssim.pooling import MINIMUM_SIDE, SCALES, pool
+
+__all__ = ["MINIMUM_SIDE", "Scores", "score"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a batch.
+
+    Attributes:
+        values: float64 `[N]`, 0 to 1, nan where an item failed.
+        errors: per item, None where it has a score.
+        scales: float64 `[N, 5]`, the channel mean of each scale's contrast-structure term (last:
+            SSIM); None unless asked for.
+    """
+
+    values: NDArray[np.float64]
+    errors: list[ItemError | None]
+    scales: NDArray[np.float64] | None = None
+
+
+def score(
+    references: Sequence[Image],
+    distorted: Sequence[Image],
+    *,
+    scales: bool = False,
+    device: str = "cpu",
+) -> Scores:
+    """Score pairs of uint8 images `[H, W, C]` (C 1 or 3) of any mixed sizes, in one call.
+
+    A pair whose shapes differ, or with a side below 161, gets an error and the value nan.
+
+    Args:
+        references: the originals.
+        distorted: as many images, each compared with the reference at the same index.
+        scales: also return the terms of the five scales.
+        device: "cpu", or a CUDA device such as "cuda:0".
+
+    Raises:
+        ValueError: there are not as many distorted images as references.
+    """
+    values = np.full(len(references), np.nan)
+    terms = np.full((len(references), SCALES), np.nan)
+    errors: list[ItemError | None] = []
+    for index, (original, copy) in enumerate(zip(references, distorted, strict=True)):
+        error = check_image(original, MINIMUM_SIDE) or check_image(copy, MINIMUM_SIDE)
+        if error is None and original.shape != copy.shape:
+            error = ItemError(
+                "size_mismatch",
+                f"reference is {list(original.shape)}, distorted is {list(copy.shape)}",
+            )
+        errors.append(error)
+        if error is None:
+            values[index], terms[index] = pool(reference.terms(original, copy))
+    return Scores(values, errors, terms if scales else None)
