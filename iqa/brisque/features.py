@@ -32,7 +32,7 @@ def shape_table() -> tuple[Array, Array, Array]:
         shapes, `E|x|^2 / E[x^2]` of a generalised Gaussian of that shape (ascending), and its
         `Gamma(2/a) / sqrt(Gamma(1/a) Gamma(3/a))`.
     """
-    shapes: Array = 0.2 + 0.001 * np.arange(9801)
+    shapes = np.float64(0.2) + 0.001 * np.arange(9801)
     log_gamma = np.vectorize(math.lgamma, otypes=[np.float64])
     log_ratio = log_gamma(2 / shapes) - (log_gamma(1 / shapes) + log_gamma(3 / shapes)) / 2
     return shapes, np.exp(2 * log_ratio), np.exp(log_ratio)
