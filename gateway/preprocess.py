@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -34,6 +35,7 @@ ORIENTATIONS: dict[int, Callable[[Pixels], Pixels]] = {
     8: lambda pixels: pixels.transpose(1, 0, 2)[::-1],
 }
 
+warnings.filterwarnings("ignore", module="PIL")  # of odd metadata, which says nothing on pixels
 Image.init()
 Image.MAX_IMAGE_PIXELS = None  # `open_picture` applies the service's own limit
 
@@ -118,7 +120,7 @@ class PillowPicture:
 
 def is_jpeg(data: bytearray) -> bool:
     """Whether the file starts as a JPEG does."""
-    return data.startswith(b"\xff\xd8")
+    return data.startswith(b"\xff\xd8\xff")
 
 
 def open_picture(data: bytearray, *, max_pixels: int, luma_only: bool = False) -> Picture:

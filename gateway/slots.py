@@ -58,9 +58,9 @@ class Region:
         Raises:
             OSError: there is not that much shared memory left.
         """
-        self.size = -(-size // ALIGNMENT) * ALIGNMENT
+        size = self.size = -(-size // ALIGNMENT) * ALIGNMENT
         self.key = f"/{PREFIX}{os.getpid()}-{secrets.token_hex(4)}" if shared else None
-        self._block = _shared_block(self.key, self.size) if self.key else mmap.mmap(-1, self.size)
+        self._block = _shared_block(self.key, size) if self.key else _private_block(size)
         self.memory = np.frombuffer(self._block, dtype=np.uint8)
         self._free = [(0, self.size)]
         self._waiting: deque[tuple[int, asyncio.Future[Slot]]] = deque()
@@ -125,6 +125,10 @@ def remove_leftovers() -> None:
         process = path.name.removeprefix(PREFIX).partition("-")[0]
         if not Path("/proc", process).exists():
             path.unlink(missing_ok=True)
+
+
+def _private_block(size: int) -> mmap.mmap:
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _shared_block(key: str, size: int) -> mmap.mmap:

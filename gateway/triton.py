@@ -177,16 +177,17 @@ class TritonClient:
                 unreachable = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
                 if self._transport == "shm" or error.code() in unreachable:
                     raise
-                logger.info("Triton does not share our memory: pixels go inline")
-                region.unlink()
-                self._region = Region(region.size, shared=False)
-                return False
+                if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+                    logger.info("Triton does not share our memory: pixels go inline")
+                    region.unlink()
+                    self._region = Region(region.size, shared=False)
+                    return False
             logger.info("pixels go through shared memory")
             self._registered = True
             return True
 
     def _give_up(self, region: Region) -> None:
-        if region is self._region:
+        if region is self._region and self._registered:
             region.unlink()
             self._registered = False
             self._region = self._new_region(region.size)
