@@ -31,7 +31,13 @@ class Scores:
     features: NDArray[np.float64] | None = None
 
 
-def score(images: Sequence[Image], *, features: bool = False, device: str = "cpu") -> Scores:
+def score(
+    images: Sequence[Image],
+    *,
+    features: bool = False,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> Scores:
     """Score uint8 images `[H, W, C]` (C 1 or 3, RGB) of any mixed sizes, in one call.
 
     An image with a side below 16 gets an error and the value nan, and so does one on which the

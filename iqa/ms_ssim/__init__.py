@@ -38,6 +38,7 @@ def score(
     *,
     scales: bool = False,
     device: str = "cpu",
+    threads: int | None = None,
 ) -> Scores:
     """Score pairs of uint8 images `[H, W, C]` (C 1 or 3) of any mixed sizes, in one call.
 
