@@ -1,0 +1,262 @@
+"""BRISQUE's main Triton kernel: one launch takes every plane of a ragged batch to MSCN sums.
+
+A program is one warp that streams down a tile of `4 * LANES` columns. Each lane owns four adjacent
+columns, whose horizontal windows share eleven loaded pixels; the vertical windows live in running
+sums in registers, so that no filtered row touches memory. A fifth column, left of the four, is
+filtered again by each lane: products of neighbours then need no exchange between lanes.
+"""
+
+import triton
+import triton.language as tl
+
+from iqa.brisque.gpu_halving import halve_tile
+from iqa.brisque.gpu_pixels import pixel, row_of_pixels
+
+# A row of the plane table, int64: source (the image's address, or its offset in `halves`), height,
+# width, channels, first tile, offset in `edges`; and of a full-size plane the offsets of its
+# half in `halves` and of its row and column weights in `weights`.
+ENTRIES = 9
+MOMENTS = 22
+COLUMNS_PER_LANE = 4
+
+# In float32 x - mu is off by less than 1e-4 and the variance by at most about 5e-3. Where they are
+# smaller than these, the pixel is computed again in float64, so that what is flat is seen to be.
+DIFFERENCE_DOUBT = tl.constexpr(2.5e-4)
+VARIANCE_DOUBT = tl.constexpr(1e-2)
+FLAT = tl.constexpr(1e-9)
+
+
+@triton.jit
+def windowed(values, first, WINDOW: tl.constexpr):
+    """Horizontal 7-tap sum of the tuple `values` from index `first` on; the window is symmetric."""
+    total = WINDOW[3] * values[first + 3]
+    for k in tl.static_range(3):
+        total += WINDOW[k] * (values[first + k] + values[first + 6 - k])
+    return total
+
+
+@triton.jit
+def advanced(sums, value, WINDOW: tl.constexpr):
+    """Add a row to the six vertical sums under way: the one it completes, and the next six."""
+    complete = sums[0] + WINDOW[6] * value
+    under_way = ()
+    for k in tl.static_range(5):
+        under_way = under_way + (sums[k + 1] + WINDOW[5 - k] * value,)
+    return complete, under_way + (WINDOW[0] * value,)
+
+
+@triton.jit
+def exact_statistics(
+    source, row, column, height, width, channels, window, mask, FULL: tl.constexpr
+):
+    """`x - mu` and the variance of the masked pixels in float64, from differences to the pixel.
+
+    A constant neighbourhood gives exactly 0 whatever the window's rounding.
+    """
+    centre = pixel(source, row, column, width, channels, mask, FULL).to(tl.float64)
+    first = tl.zeros_like(centre)
+    second = tl.zeros_like(centre)
+    for tap in range(49):
+        tap_row = row + tap // 7 - 3
+        tap_column = column + tap % 7 - 3
+        inside = mask & (tap_row >= 0) & (tap_row < height)
+        inside = inside & (tap_column >= 0) & (tap_column < width)
+        value = pixel(source, tap_row, tap_column, width, channels, inside, FULL).to(tl.float64)
+        weight = tl.load(window + tap)
+        first += weight * (value - centre)
+        second += weight * (value - centre) * (value - centre)
+    variance = tl.abs(second - first * first)
+    return tl.where(tl.abs(first) < FLAT, 0.0, -first).to(tl.float32), variance.to(tl.float32)
+
+
+@triton.jit
+def with_product(sums, product, FIRST: tl.constexpr):
+    """The tuple `sums` with its five entries from `FIRST` on raised by the products."""
+    negative = tl.minimum(product, 0.0)
+    positive = tl.maximum(product, 0.0)
+    head = ()
+    for k in tl.static_range(FIRST):
+        head = head + (sums[k],)
+    tail = ()
+    for k in tl.static_range(FIRST + 5, 22):
+        tail = tail + (sums[k],)
+    entries = (
+        sums[FIRST] + (product < 0).to(tl.float32),
+        sums[FIRST + 1] + (product > 0).to(tl.float32),
+        sums[FIRST + 2] + tl.abs(product),
+        sums[FIRST + 3] + negative * negative,
+        sums[FIRST + 4] + positive * positive,
+    )
+    return head + entries + tail
+
+
+@triton.jit
+def store_edges(edges, coefficients, row, column, height, width, inside):
+    """Keep the plane's outermost coefficients, whose neighbours are on the opposite edge.
+
+    Layout: top row, bottom row (`width` each), left column, right column (`height` each).
+    """
+    for p in tl.static_range(1, 5):
+        at = column + p - 1
+        mask = inside & (at < width)
+        value = coefficients[p]
+        tl.store(edges + at, value, mask=mask & (row == 0))
+        tl.store(edges + width + at, value, mask=mask & (row == height - 1))
+        tl.store(edges + 2 * width + row + 0 * at, value, mask=mask & (at == 0))
+        tl.store(edges + 2 * width + height + row + 0 * at, value, mask=mask & (at == width - 1))
+
+
+@triton.jit(do_not_specialize=["first_tile"])
+def moments_kernel(
+    tile_plane,  # int32 [T], the plane of each tile
+    planes,  # int64 [P, ENTRIES]
+    first_tile,  # of this launch
+    window,  # float64 [49], the 2-D window
+    weights,  # float64, see `gpu_halving`
+    halves,  # float64, the half-size planes: written if FULL, else read
+    edges,  # float32, see `store_edges`
+    partials,  # float64 [T, MOMENTS]
+    FULL: tl.constexpr,
+    LANES: tl.constexpr,
+    ROWS: tl.constexpr,
+    WINDOW: tl.constexpr,
+    ENTRIES: tl.constexpr,
+    TAPS: tl.constexpr,
+):
+    """Sum one tile's MSCN coefficients and products; grid: the tiles of one scale.
+
+    Products across the plane's border are left to `gpu_scores`.
+    """
+    tile = first_tile + tl.program_id(0)
+    plane = planes + tl.load(tile_plane + tile).to(tl.int64) * ENTRIES
+    height = tl.load(plane + 1).to(tl.int32)
+    width = tl.load(plane + 2).to(tl.int32)
+    channels = tl.load(plane + 3).to(tl.int32)
+    within = tile - tl.load(plane + 4).to(tl.int32)
+    across = tl.cdiv(width, LANES * 4)
+    top = within // across * ROWS
+    left = within % across * (LANES * 4)
+    if FULL:
+        source = tl.load(plane).to(tl.pointer_type(tl.uint8))
+        half_plane = halves + tl.load(plane + 6)
+        row_weights = weights + tl.load(plane + 7)
+        column_weights = weights + tl.load(plane + 8)
+        if (height % 2 == 0) & (width % 2 == 0):
+            halve_tile(
+                source, height, width, channels, half_plane, row_weights, column_weights,
+                top, left, TAPS, LANES, ROWS, tl.float32,
+            )  # fmt: skip
+        else:
+            halve_tile(
+                source, height, width, channels, half_plane, row_weights, column_weights,
+                top, left, TAPS, LANES, ROWS, tl.float64,
+            )  # fmt: skip
+    else:
+        source = halves + tl.load(plane)
+    edges += tl.load(plane + 5)
+
+    column = left + 4 * tl.arange(0, LANES)
+    # Values are taken relative to one pixel of the lane's own strip: E[x^2] - mu^2 then cancels
+    # little where the picture is smooth.
+    origin = pixel(
+        source,
+        tl.minimum(top + ROWS // 2, height - 1),
+        tl.minimum(column, width - 1),
+        width,
+        channels,
+        column >= 0,
+        FULL,
+    ).to(tl.float32)
+
+    zero = tl.zeros([LANES], tl.float32)
+    six = (zero, zero, zero, zero, zero, zero)
+    means = (six, six, six, six, six)
+    squares = (six, six, six, six, six)
+    three = (zero, zero, zero)
+    centres = (three, three, three, three, three)
+    previous = (zero, zero, zero, zero, zero)
+    sums = six + six + six + (zero, zero, zero, zero)
+    for step in range(tl.minimum(ROWS, height - top) + 7):
+        entering = top - 4 + step
+        columns = ()
+        masks = ()
+        for k in tl.static_range(11):
+            at = column + (k - 4)
+            columns = columns + (at,)
+            masks = masks + ((entering >= 0) & (entering < height) & (at >= 0) & (at < width),)
+        loaded = row_of_pixels(
+            source, entering, columns, masks, width, channels, FULL, tl.float32
+        )
+        values = ()
+        powers = ()
+        for k in tl.static_range(11):
+            value = loaded[k] - origin
+            values = values + (value,)
+            powers = powers + (value * value,)
+        next_means = ()
+        next_squares = ()
+        next_centres = ()
+        differences = ()
+        variances = ()
+        # The row whose windows this row completes.
+        row = top - 7 + step
+        in_rows = (step >= 6) & (row >= 0)
+        doubts = column < 0
+        for p in tl.static_range(5):
+            mean, under_way = advanced(means[p], windowed(values, p, WINDOW), WINDOW)
+            next_means = next_means + (under_way,)
+            square, under_way = advanced(squares[p], windowed(powers, p, WINDOW), WINDOW)
+            next_squares = next_squares + (under_way,)
+            difference = centres[p][0] - mean
+            variance = tl.abs(square - mean * mean)
+            next_centres = next_centres + ((centres[p][1], centres[p][2], values[p + 3]),)
+            differences = differences + (difference,)
+            variances = variances + (variance,)
+            inside = in_rows & (column + (p - 1) >= 0) & (column + (p - 1) < width)
+            doubt = (tl.abs(difference) < DIFFERENCE_DOUBT) | (variance < VARIANCE_DOUBT)
+            doubts = doubts | (inside & doubt)
+        means = next_means
+        squares = next_squares
+        centres = next_centres
+        if tl.max(doubts.to(tl.int32), axis=0) > 0:
+            exact_differences = ()
+            exact_variances = ()
+            for p in tl.static_range(5):
+                at = column + (p - 1)
+                doubt = (tl.abs(differences[p]) < DIFFERENCE_DOUBT) | (
+                    variances[p] < VARIANCE_DOUBT
+                )
+                doubt = doubt & in_rows & (at >= 0) & (at < width)
+                difference, variance = exact_statistics(
+                    source, row, at, height, width, channels, window, doubt, FULL
+                )
+                exact_differences = exact_differences + (
+                    tl.where(doubt, difference, differences[p]),
+                )
+                exact_variances = exact_variances + (tl.where(doubt, variance, variances[p]),)
+            differences = exact_differences
+            variances = exact_variances
+        coefficients = ()
+        for p in tl.static_range(5):
+            inside = in_rows & (column + (p - 1) >= 0) & (column + (p - 1) < width)
+            coefficient = differences[p] / (tl.sqrt(variances[p]) + 1.0)
+            coefficients = coefficients + (tl.where(inside, coefficient, 0.0),)
+        # Step 6 is the row above the tile, there only as the first row's upper neighbour.
+        if step > 6:
+            for p in tl.static_range(1, 5):
+                c = coefficients[p]
+                both = (sums[0] + tl.abs(c), sums[1] + c * c)
+                for k in tl.static_range(2, 22):
+                    both = both + (sums[k],)
+                sums = both
+                sums = with_product(sums, c * coefficients[p - 1], 2)
+                sums = with_product(sums, c * previous[p], 7)
+                sums = with_product(sums, c * previous[p - 1], 12)
+                sums = with_product(sums, previous[p] * coefficients[p - 1], 17)
+            on_edge = (row == 0) | (row == height - 1) | (left == 0) | (left + 4 * LANES >= width)
+            if on_edge:
+                store_edges(edges, coefficients, row, column, height, width, column >= 0)
+        previous = coefficients
+
+    for k in tl.static_range(22):
+        tl.store(partials + tile.to(tl.int64) * 22 + k, tl.sum(sums[k], axis=0).to(tl.float64))
