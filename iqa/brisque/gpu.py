@@ -135,7 +135,7 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
     second_scale = int(planes[count, 4])
     for first, end in ((0, second_scale), (second_scale, len(tile_plane))):
         gpu_kernels.moments_kernel[(end - first,)](
-            tile_plane_there, planes_there, first, window, weights, halves, edges, partials,
+            tile_plane_there, planes_there, first, window, window.numel(), weights, halves, edges, partials,
             FULL=first == 0, LANES=LANES, ROWS=TILE_HEIGHT, WINDOW=tuple(map(float, WINDOW)),
             ENTRIES=gpu_kernels.ENTRIES, TAPS=gpu_halving.TAPS, num_warps=1,
         )  # fmt: skip

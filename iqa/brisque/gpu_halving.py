@@ -8,7 +8,7 @@ sample from end to end. So one fixed pattern with weights from a table serves ev
 import triton
 import triton.language as tl
 
-from iqa.brisque.gpu_pixels import mirrored, row_of_pixels
+from iqa.brisque.gpu_pixels import luma_at, mirrored
 
 TAPS = 9
 
@@ -45,12 +45,16 @@ def filtered_row(source, row, column, height, width, channels, taps, TAPS: tl.co
     first = 2 * column - 3
     wanted = column < width // 2
     columns = ()
-    masks = ()
     for k in tl.static_range(TAPS + 2):
         columns = columns + (mirrored(first + k, width),)
-        masks = masks + (wanted,)
-    row = mirrored(row, height)
-    values = row_of_pixels(source, row, columns, masks, width, channels, True, taps[0].dtype)
+    line = source + mirrored(row, height).to(tl.int64) * width * channels
+    if channels == 3:
+        greys = luma_at(line, columns, wanted, 3)
+    else:
+        greys = luma_at(line, columns, wanted, 1)
+    values = ()
+    for k in tl.static_range(TAPS + 2):
+        values = values + ((greys[k] - 128).to(taps[0].dtype),)
     even = values[0] * taps[0]
     odd = values[2] * taps[TAPS]
     for k in tl.static_range(1, TAPS):

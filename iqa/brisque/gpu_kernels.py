@@ -10,7 +10,8 @@ import triton
 import triton.language as tl
 
 from iqa.brisque.gpu_halving import halve_tile
-from iqa.brisque.gpu_pixels import pixel, row_of_pixels
+from iqa.brisque.gpu_pixels import pixel, pixel_run
+from iqa.streaming import advanced, repeated, windowed
 
 # A row of the plane table, int64: source (the image's address, or its offset in `halves`), height,
 # width, channels, first tile, offset in `edges`; and of a full-size plane the offsets of its
@@ -27,27 +28,8 @@ FLAT = tl.constexpr(1e-9)
 
 
 @triton.jit
-def windowed(values, first, WINDOW: tl.constexpr):
-    """Horizontal 7-tap sum of the tuple `values` from index `first` on; the window is symmetric."""
-    total = WINDOW[3] * values[first + 3]
-    for k in tl.static_range(3):
-        total += WINDOW[k] * (values[first + k] + values[first + 6 - k])
-    return total
-
-
-@triton.jit
-def advanced(sums, value, WINDOW: tl.constexpr):
-    """Add a row to the six vertical sums under way: the one it completes, and the next six."""
-    complete = sums[0] + WINDOW[6] * value
-    under_way = ()
-    for k in tl.static_range(5):
-        under_way = under_way + (sums[k + 1] + WINDOW[5 - k] * value,)
-    return complete, under_way + (WINDOW[0] * value,)
-
-
-@triton.jit
 def exact_statistics(
-    source, row, column, height, width, channels, window, mask, FULL: tl.constexpr
+    source, row, column, height, width, channels, window, taps, mask, FULL: tl.constexpr
 ):
     """`x - mu` and the variance of the masked pixels in float64, from differences to the pixel.
 
@@ -56,7 +38,7 @@ def exact_statistics(
     centre = pixel(source, row, column, width, channels, mask, FULL).to(tl.float64)
     first = tl.zeros_like(centre)
     second = tl.zeros_like(centre)
-    for tap in range(49):
+    for tap in range(taps):
         tap_row = row + tap // 7 - 3
         tap_column = column + tap % 7 - 3
         inside = mask & (tap_row >= 0) & (tap_row < height)
@@ -106,12 +88,13 @@ def store_edges(edges, coefficients, row, column, height, width, inside):
         tl.store(edges + 2 * width + height + row + 0 * at, value, mask=mask & (at == width - 1))
 
 
-@triton.jit(do_not_specialize=["first_tile"])
+@triton.jit(do_not_specialize=["first_tile", "taps"])
 def moments_kernel(
     tile_plane,  # int32 [T], the plane of each tile
     planes,  # int64 [P, ENTRIES]
     first_tile,  # of this launch
     window,  # float64 [49], the 2-D window
+    taps,  # 49, at run time: unrolling that rare loop would cost every pixel registers
     weights,  # float64, see `gpu_halving`
     halves,  # float64, the half-size planes: written if FULL, else read
     edges,  # float32, see `store_edges`
@@ -169,24 +152,18 @@ def moments_kernel(
     ).to(tl.float32)
 
     zero = tl.zeros([LANES], tl.float32)
-    six = (zero, zero, zero, zero, zero, zero)
-    means = (six, six, six, six, six)
-    squares = (six, six, six, six, six)
-    three = (zero, zero, zero)
-    centres = (three, three, three, three, three)
-    previous = (zero, zero, zero, zero, zero)
-    sums = six + six + six + (zero, zero, zero, zero)
+    means = repeated(repeated(zero, 6), 5)
+    squares = repeated(repeated(zero, 6), 5)
+    centres = repeated(repeated(zero, 3), 5)
+    previous = repeated(zero, 5)
+    sums = repeated(zero, 22)
     for step in range(tl.minimum(ROWS, height - top) + 7):
         entering = top - 4 + step
-        columns = ()
         masks = ()
         for k in tl.static_range(11):
             at = column + (k - 4)
-            columns = columns + (at,)
             masks = masks + ((entering >= 0) & (entering < height) & (at >= 0) & (at < width),)
-        loaded = row_of_pixels(
-            source, entering, columns, masks, width, channels, FULL, tl.float32
-        )
+        loaded = pixel_run(source, entering, column - 4, width, channels, masks, FULL)
         values = ()
         powers = ()
         for k in tl.static_range(11):
@@ -228,7 +205,7 @@ def moments_kernel(
                 )
                 doubt = doubt & in_rows & (at >= 0) & (at < width)
                 difference, variance = exact_statistics(
-                    source, row, at, height, width, channels, window, doubt, FULL
+                    source, row, at, height, width, channels, window, taps, doubt, FULL
                 )
                 exact_differences = exact_differences + (
                     tl.where(doubt, difference, differences[p]),

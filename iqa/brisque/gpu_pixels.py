@@ -9,56 +9,62 @@ import triton.language as tl
 
 
 @triton.jit
-def luma(line, columns, channels, mask):
-    """Grey of uint8 pixels of one row, int32, as Pillow's `convert("L")`; 0 where masked."""
+def luma(at, channels, mask):
+    """Grey of the uint8 pixels that start at `at`, int32, as `convert("L")`; 0 where masked."""
     if channels == 3:
-        red = tl.load(line + columns * 3, mask=mask, other=0).to(tl.int32)
-        green = tl.load(line + columns * 3 + 1, mask=mask, other=0).to(tl.int32)
-        blue = tl.load(line + columns * 3 + 2, mask=mask, other=0).to(tl.int32)
+        red = tl.load(at, mask=mask, other=0).to(tl.int32)
+        green = tl.load(at + 1, mask=mask, other=0).to(tl.int32)
+        blue = tl.load(at + 2, mask=mask, other=0).to(tl.int32)
         grey = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
     else:
-        grey = tl.load(line + columns, mask=mask, other=0).to(tl.int32)
+        grey = tl.load(at, mask=mask, other=0).to(tl.int32)
     return grey
 
 
 @triton.jit
-def pixel(source, row, columns, width, channels, mask, FULL: tl.constexpr):
+def pixel(source, row, column, width, channels, mask, FULL: tl.constexpr):
     """One exact value per lane, int32 or (half-size) float64; -128, black, where masked."""
-    line = source + row.to(tl.int64) * width * channels
+    at = source + (row.to(tl.int64) * width + column) * channels
     if FULL:
-        return luma(line, columns, channels, mask) - 128
+        return luma(at, channels, mask) - 128
     else:  # noqa: RET505 - the compiler drops the branch not taken only in this form
-        return tl.load(line + columns, mask=mask, other=-128.0)
+        return tl.load(at, mask=mask, other=-128.0)
 
 
 @triton.jit
-def all_luma(line, columns, masks, CHANNELS: tl.constexpr):
-    """`luma` of a tuple of columns, a tuple."""
+def luma_run(at, masks, CHANNELS: tl.constexpr):
+    """`luma` of as many adjacent pixels as there are masks, a tuple."""
     values = ()
-    for k in tl.static_range(len(columns)):
-        values = values + (luma(line, columns[k], CHANNELS, masks[k]),)
+    for k in tl.static_range(len(masks)):
+        values = values + (luma(at + k * CHANNELS, CHANNELS, masks[k]),)
     return values
 
 
 @triton.jit
-def row_of_pixels(
-    source, row, columns, masks, width, channels, FULL: tl.constexpr, PRECISION: tl.constexpr
-):
-    """A tuple of columns of a row in `PRECISION`, a tuple; black where masked."""
-    line = source + row.to(tl.int64) * width * channels
+def pixel_run(source, row, column, width, channels, masks, FULL: tl.constexpr):
+    """`pixel` of adjacent columns from `column` on, a tuple of float32."""
+    at = source + (row.to(tl.int64) * width + column) * channels
     values = ()
     if FULL:
         # One branch a row, not one a pixel.
         if channels == 3:
-            greys = all_luma(line, columns, masks, 3)
+            greys = luma_run(at, masks, 3)
         else:
-            greys = all_luma(line, columns, masks, 1)
-        for k in tl.static_range(len(columns)):
-            values = values + ((greys[k] - 128).to(PRECISION),)
+            greys = luma_run(at, masks, 1)
+        for k in tl.static_range(len(masks)):
+            values = values + ((greys[k] - 128).to(tl.float32),)
     else:
-        for k in tl.static_range(len(columns)):
-            value = tl.load(line + columns[k], mask=masks[k], other=-128.0)
-            values = values + (value.to(PRECISION),)
+        for k in tl.static_range(len(masks)):
+            values = values + (tl.load(at + k, mask=masks[k], other=-128.0).to(tl.float32),)
+    return values
+
+
+@triton.jit
+def luma_at(line, columns, mask, CHANNELS: tl.constexpr):
+    """`luma` of a tuple of columns of a row, a tuple."""
+    values = ()
+    for k in tl.static_range(len(columns)):
+        values = values + (luma(line + columns[k] * CHANNELS, CHANNELS, mask),)
     return values
 
 
