@@ -14,9 +14,26 @@ from iqa.errors import ItemError
 
 Array = NDArray[np.float64]
 
-MEMORY_LIMIT = 2 << 30
+# Enough for 64 pictures of 12 megapixels; several instances share one GPU.
+MEMORY_LIMIT = 4 << 30
 
-_streams = threading.local()
+
+class _Streams(threading.local):
+    """This thread's streams."""
+
+    def __init__(self) -> None:
+        self.by_device: dict[torch.device, torch.cuda.Stream] = {}
+
+
+_streams = _Streams()
+
+
+def resolved(name: str) -> torch.device:
+    """The device of a name such as "cuda:0"; "cuda" is the current one."""
+    device = torch.device(name)
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
 
 
 @contextmanager
@@ -28,10 +45,10 @@ def own_stream(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    streams: dict[torch.device, torch.cuda.Stream] = _streams.__dict__
-    stream = streams.get(device)
+    stream = _streams.by_device.get(device)
     if stream is None:
-        stream = streams[device] = torch.cuda.Stream(device)
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call] # torch left it untyped
+        _streams.by_device[device] = stream
     stream.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(stream):
         yield
@@ -50,7 +67,7 @@ def chunks(costs: Sequence[int], limit: int) -> list[range]:
 
 
 def run_bounded(
-    run: Callable[[range], Array], costs: Sequence[int], width: int, limit: int
+    run: Callable[[range], Array], costs: Sequence[int], width: int, limit: int | None = None
 ) -> tuple[Array, list[ItemError | None]]:
     """Run a batch within a bound on device memory.
 
@@ -61,14 +78,14 @@ def run_bounded(
         run: takes a range of items to their rows `[n, width]`.
         costs: bytes of device memory that each item needs.
         width: numbers per item.
-        limit: bytes that one call of `run` may need.
+        limit: bytes that one call of `run` may need, `MEMORY_LIMIT` if None.
 
     Returns:
         rows `[N, width]`, nan where an item failed, and per item an error `out_of_memory` or None.
     """
     rows = np.full((len(costs), width), np.nan)
     errors: list[ItemError | None] = [None] * len(costs)
-    for chunk in chunks(costs, limit):
+    for chunk in chunks(costs, MEMORY_LIMIT if limit is None else limit):
         if _fits(run, chunk, rows):
             continue
         middle = chunk.start + (len(chunk) + 1) // 2

@@ -59,7 +59,9 @@ def send(
         None if tensor is not None else np.asarray(image)
         for image, tensor in zip(images, resident, strict=True)
     ]
-    sizes = [part.nbytes for part in flat] + [0 if part is None else part.nbytes for part in waiting]
+    sizes = [part.nbytes for part in flat] + [
+        0 if part is None else part.nbytes for part in waiting
+    ]
     starts, total = offsets(-(-np.array(sizes, dtype=np.int64) // ALIGNMENT) * ALIGNMENT)
 
     target = torch.empty(total, dtype=torch.uint8, device=device)

@@ -11,7 +11,7 @@ import triton.language as tl
 @triton.jit
 def windowed(values, first, WINDOW: tl.constexpr):
     """Horizontal sum of the tuple `values` under the window, from index `first` on."""
-    middle = len(WINDOW) // 2
+    middle: tl.constexpr = len(WINDOW) // 2
     total = WINDOW[middle] * values[first + middle]
     for k in tl.static_range(len(WINDOW) // 2):
         total += WINDOW[k] * (values[first + k] + values[first + len(WINDOW) - 1 - k])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from iqa.brisque import gpu_halving, gpu_kernels, gpu_scores, regressor
 from iqa.brisque.features import MOMENTS, SCALES, WINDOW, shape_table
-from iqa.device import MEMORY_LIMIT, own_stream, run_bounded
+from iqa.device import own_stream, resolved, run_bounded
 from iqa.errors import ItemError
 from iqa.images import Image
 from iqa.ragged import offsets, send, tile_table
 
 Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 FEATURES = 36
 LANES = 32
@@ -54,13 +56,15 @@ def memory_needed(height: int, width: int) -> int:
     """Bytes of device memory for an image of this size, its pixels (at most 3 bytes) included."""
     tiles = -(-height // TILE_HEIGHT) * -(-width // TILE_WIDTH) * 2
     weights = gpu_halving.TAPS * (height + width) // 2
-    return 3 * height * width + 8 * (height * width // 4 + weights + tiles * MOMENTS + 128) + (
-        4 * 3 * (height + width)
+    return (
+        3 * height * width
+        + 8 * (height * width // 4 + weights + tiles * MOMENTS + 128)
+        + (4 * 3 * (height + width))
     )
 
 
 def features_and_scores(
-    images: Sequence[Image | torch.Tensor], device: torch.device, limit: int = MEMORY_LIMIT
+    images: Sequence[Image | torch.Tensor], device: str, limit: int | None = None
 ) -> tuple[Array, Array, list[ItemError | None]]:
     """The 36 features `[N, 36]` and the scores `[N]` of uint8 images `[H, W, C]`, sides >= 16.
 
@@ -71,20 +75,23 @@ def features_and_scores(
         images: arrays, or tensors that may lie on the device.
         device: a CUDA device (or the CPU, with Triton's interpreter).
         limit: bytes of device memory that a batch may take; a larger one is computed in parts.
+            None for `device.MEMORY_LIMIT`.
 
     Returns:
         features, scores, and per image an error `out_of_memory` or None.
     """
+    place = resolved(device)
+
     def run(chunk: range) -> Array:
-        with own_stream(device):
-            return _run(images[chunk.start : chunk.stop], device)
+        with own_stream(place):
+            return _run(images[chunk.start : chunk.stop], place)
 
     costs = [memory_needed(*image.shape[:2]) for image in images]
     rows, errors = run_bounded(run, costs, FEATURES + 1, limit)
     return rows[:, :FEATURES], rows[:, FEATURES], errors
 
 
-def _plane_table(shapes: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+def _plane_table(shapes: Integers) -> tuple[Integers, NDArray[np.int32], Integers]:
     """Tables of images of `shapes` `[N, 3]`, see `gpu_kernels`; sources are left at 0.
 
     Returns:
@@ -110,7 +117,7 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
     planes, tile_plane, axes = _plane_table(
         np.array([image.shape for image in images], dtype=np.int64)
     )
-    tables = [planes, tile_plane, axes]
+    tables: list[NDArray[Any]] = [planes, tile_plane, axes]
     (planes_there, tile_plane_there, axes_there), alive = send(
         images, planes[:count, 0], tables, device
     )
@@ -135,9 +142,10 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
     second_scale = int(planes[count, 4])
     for first, end in ((0, second_scale), (second_scale, len(tile_plane))):
         gpu_kernels.moments_kernel[(end - first,)](
-            tile_plane_there, planes_there, first, window, window.numel(), weights, halves, edges, partials,
+            tile_plane_there, planes_there, first, window, window.numel(), weights, halves, edges,
+            partials,
             FULL=first == 0, LANES=LANES, ROWS=TILE_HEIGHT, WINDOW=tuple(map(float, WINDOW)),
-            ENTRIES=gpu_kernels.ENTRIES, TAPS=gpu_halving.TAPS, num_warps=1,
+            ENTRIES=gpu_kernels.ENTRIES, TAPS=gpu_halving.TAPS, num_warps=1, maxnreg=168,
         )  # fmt: skip
     gpu_scores.reduce_kernel[(len(planes),)](
         planes_there, edges, partials, moments,

@@ -9,8 +9,9 @@ filtered again by each lane: products of neighbours then need no exchange betwee
 import triton
 import triton.language as tl
 
+from iqa.brisque.gpu_exact import doubtful, exact_statistics
 from iqa.brisque.gpu_halving import halve_tile
-from iqa.brisque.gpu_pixels import pixel, pixel_run
+from iqa.brisque.gpu_pixels import pixel, run_of_pixels, within
 from iqa.streaming import advanced, repeated, windowed
 
 # A row of the plane table, int64: source (the image's address, or its offset in `halves`), height,
@@ -20,56 +21,19 @@ ENTRIES = 9
 MOMENTS = 22
 COLUMNS_PER_LANE = 4
 
-# In float32 x - mu is off by less than 1e-4 and the variance by at most about 5e-3. Where they are
-# smaller than these, the pixel is computed again in float64, so that what is flat is seen to be.
-DIFFERENCE_DOUBT = tl.constexpr(2.5e-4)
-VARIANCE_DOUBT = tl.constexpr(1e-2)
-FLAT = tl.constexpr(1e-9)
-
 
 @triton.jit
-def exact_statistics(
-    source, row, column, height, width, channels, window, taps, mask, FULL: tl.constexpr
-):
-    """`x - mu` and the variance of the masked pixels in float64, from differences to the pixel.
-
-    A constant neighbourhood gives exactly 0 whatever the window's rounding.
-    """
-    centre = pixel(source, row, column, width, channels, mask, FULL).to(tl.float64)
-    first = tl.zeros_like(centre)
-    second = tl.zeros_like(centre)
-    for tap in range(taps):
-        tap_row = row + tap // 7 - 3
-        tap_column = column + tap % 7 - 3
-        inside = mask & (tap_row >= 0) & (tap_row < height)
-        inside = inside & (tap_column >= 0) & (tap_column < width)
-        value = pixel(source, tap_row, tap_column, width, channels, inside, FULL).to(tl.float64)
-        weight = tl.load(window + tap)
-        first += weight * (value - centre)
-        second += weight * (value - centre) * (value - centre)
-    variance = tl.abs(second - first * first)
-    return tl.where(tl.abs(first) < FLAT, 0.0, -first).to(tl.float32), variance.to(tl.float32)
-
-
-@triton.jit
-def with_product(sums, product, FIRST: tl.constexpr):
-    """The tuple `sums` with its five entries from `FIRST` on raised by the products."""
+def with_product(sums, product):
+    """The five sums of one direction, see `features`, with a product added."""
     negative = tl.minimum(product, 0.0)
     positive = tl.maximum(product, 0.0)
-    head = ()
-    for k in tl.static_range(FIRST):
-        head = head + (sums[k],)
-    tail = ()
-    for k in tl.static_range(FIRST + 5, 22):
-        tail = tail + (sums[k],)
-    entries = (
-        sums[FIRST] + (product < 0).to(tl.float32),
-        sums[FIRST + 1] + (product > 0).to(tl.float32),
-        sums[FIRST + 2] + tl.abs(product),
-        sums[FIRST + 3] + negative * negative,
-        sums[FIRST + 4] + positive * positive,
+    return (
+        sums[0] + (product < 0).to(tl.float32),
+        sums[1] + (product > 0).to(tl.float32),
+        sums[2] + tl.abs(product),
+        sums[3] + negative * negative,
+        sums[4] + positive * positive,
     )
-    return head + entries + tail
 
 
 @triton.jit
@@ -115,10 +79,10 @@ def moments_kernel(
     height = tl.load(plane + 1).to(tl.int32)
     width = tl.load(plane + 2).to(tl.int32)
     channels = tl.load(plane + 3).to(tl.int32)
-    within = tile - tl.load(plane + 4).to(tl.int32)
+    place = tile - tl.load(plane + 4).to(tl.int32)
     across = tl.cdiv(width, LANES * 4)
-    top = within // across * ROWS
-    left = within % across * (LANES * 4)
+    top = place // across * ROWS
+    left = place % across * (LANES * 4)
     if FULL:
         source = tl.load(plane).to(tl.pointer_type(tl.uint8))
         half_plane = halves + tl.load(plane + 6)
@@ -156,14 +120,15 @@ def moments_kernel(
     squares = repeated(repeated(zero, 6), 5)
     centres = repeated(repeated(zero, 3), 5)
     previous = repeated(zero, 5)
-    sums = repeated(zero, 22)
+    absolute = zero
+    square = zero
+    left_sums = repeated(zero, 5)
+    upper_sums = repeated(zero, 5)
+    upper_left_sums = repeated(zero, 5)
+    lower_left_sums = repeated(zero, 5)
     for step in range(tl.minimum(ROWS, height - top) + 7):
         entering = top - 4 + step
-        masks = ()
-        for k in tl.static_range(11):
-            at = column + (k - 4)
-            masks = masks + ((entering >= 0) & (entering < height) & (at >= 0) & (at < width),)
-        loaded = pixel_run(source, entering, column - 4, width, channels, masks, FULL)
+        loaded = run_of_pixels(source, entering, column - 4, height, width, channels, 11, FULL)
         values = ()
         powers = ()
         for k in tl.static_range(11):
@@ -178,62 +143,60 @@ def moments_kernel(
         # The row whose windows this row completes.
         row = top - 7 + step
         in_rows = (step >= 6) & (row >= 0)
-        doubts = column < 0
+        doubts = ()
+        any_doubt = column < 0
         for p in tl.static_range(5):
             mean, under_way = advanced(means[p], windowed(values, p, WINDOW), WINDOW)
             next_means = next_means + (under_way,)
-            square, under_way = advanced(squares[p], windowed(powers, p, WINDOW), WINDOW)
+            power, under_way = advanced(squares[p], windowed(powers, p, WINDOW), WINDOW)
             next_squares = next_squares + (under_way,)
             difference = centres[p][0] - mean
-            variance = tl.abs(square - mean * mean)
+            variance = tl.abs(power - mean * mean)
             next_centres = next_centres + ((centres[p][1], centres[p][2], values[p + 3]),)
             differences = differences + (difference,)
             variances = variances + (variance,)
-            inside = in_rows & (column + (p - 1) >= 0) & (column + (p - 1) < width)
-            doubt = (tl.abs(difference) < DIFFERENCE_DOUBT) | (variance < VARIANCE_DOUBT)
-            doubts = doubts | (inside & doubt)
+            inside = in_rows & within(column + (p - 1), width)
+            doubt = inside & doubtful(difference, variance)
+            doubts = doubts + (doubt,)
+            any_doubt = any_doubt | doubt
         means = next_means
         squares = next_squares
         centres = next_centres
-        if tl.max(doubts.to(tl.int32), axis=0) > 0:
+        if tl.max(any_doubt.to(tl.int32), axis=0) > 0:
             exact_differences = ()
             exact_variances = ()
             for p in tl.static_range(5):
-                at = column + (p - 1)
-                doubt = (tl.abs(differences[p]) < DIFFERENCE_DOUBT) | (
-                    variances[p] < VARIANCE_DOUBT
-                )
-                doubt = doubt & in_rows & (at >= 0) & (at < width)
                 difference, variance = exact_statistics(
-                    source, row, at, height, width, channels, window, taps, doubt, FULL
-                )
-                exact_differences = exact_differences + (
-                    tl.where(doubt, difference, differences[p]),
-                )
-                exact_variances = exact_variances + (tl.where(doubt, variance, variances[p]),)
+                    source, row, column + (p - 1), height, width, channels, window, taps,
+                    doubts[p], FULL,
+                )  # fmt: skip
+                difference = tl.where(doubts[p], difference, differences[p])
+                variance = tl.where(doubts[p], variance, variances[p])
+                exact_differences = exact_differences + (difference,)
+                exact_variances = exact_variances + (variance,)
             differences = exact_differences
             variances = exact_variances
         coefficients = ()
         for p in tl.static_range(5):
-            inside = in_rows & (column + (p - 1) >= 0) & (column + (p - 1) < width)
+            inside = in_rows & within(column + (p - 1), width)
             coefficient = differences[p] / (tl.sqrt(variances[p]) + 1.0)
             coefficients = coefficients + (tl.where(inside, coefficient, 0.0),)
         # Step 6 is the row above the tile, there only as the first row's upper neighbour.
         if step > 6:
             for p in tl.static_range(1, 5):
                 c = coefficients[p]
-                both = (sums[0] + tl.abs(c), sums[1] + c * c)
-                for k in tl.static_range(2, 22):
-                    both = both + (sums[k],)
-                sums = both
-                sums = with_product(sums, c * coefficients[p - 1], 2)
-                sums = with_product(sums, c * previous[p], 7)
-                sums = with_product(sums, c * previous[p - 1], 12)
-                sums = with_product(sums, previous[p] * coefficients[p - 1], 17)
+                absolute += tl.abs(c)
+                square += c * c
+                left_sums = with_product(left_sums, c * coefficients[p - 1])
+                upper_sums = with_product(upper_sums, c * previous[p])
+                upper_left_sums = with_product(upper_left_sums, c * previous[p - 1])
+                lower_left_sums = with_product(lower_left_sums, previous[p] * coefficients[p - 1])
             on_edge = (row == 0) | (row == height - 1) | (left == 0) | (left + 4 * LANES >= width)
             if on_edge:
                 store_edges(edges, coefficients, row, column, height, width, column >= 0)
         previous = coefficients
 
+    partial = partials + tile.to(tl.int64) * 22
+    sums = (absolute, square) + left_sums + upper_sums + upper_left_sums + lower_left_sums
     for k in tl.static_range(22):
-        tl.store(partials + tile.to(tl.int64) * 22 + k, tl.sum(sums[k], axis=0).to(tl.float64))
+        tl.store(partial + k, tl.sum(sums[k], axis=0).to(tl.float64))

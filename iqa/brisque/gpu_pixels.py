@@ -7,6 +7,8 @@ an even-sided image.
 import triton
 import triton.language as tl
 
+from iqa.streaming import repeated
+
 
 @triton.jit
 def luma(at, channels, mask):
@@ -32,30 +34,51 @@ def pixel(source, row, column, width, channels, mask, FULL: tl.constexpr):
 
 
 @triton.jit
-def luma_run(at, masks, CHANNELS: tl.constexpr):
-    """`luma` of as many adjacent pixels as there are masks, a tuple."""
+def within(index, length):
+    """0 <= index < length, in one comparison."""
+    return index.to(tl.uint32, bitcast=True) < length.to(tl.uint32, bitcast=True)
+
+
+@triton.jit
+def run_of_luma(at, column, width, COUNT: tl.constexpr, CHANNELS: tl.constexpr):
+    """Shifted grey of `COUNT` adjacent pixels, a tuple of float32; black beside the plane."""
     values = ()
-    for k in tl.static_range(len(masks)):
-        values = values + (luma(at + k * CHANNELS, CHANNELS, masks[k]),)
+    for k in tl.static_range(COUNT):
+        mask = within(column + k, width)
+        if CHANNELS == 1:
+            grey = tl.load(at + k, mask=mask, other=0)
+        else:
+            grey = luma(at + k * CHANNELS, CHANNELS, mask)
+        values = values + (grey.to(tl.float32) - 128.0,)
     return values
 
 
 @triton.jit
-def pixel_run(source, row, column, width, channels, masks, FULL: tl.constexpr):
-    """`pixel` of adjacent columns from `column` on, a tuple of float32."""
+def run_of_pixels(
+    source, row, column, height, width, channels, COUNT: tl.constexpr, FULL: tl.constexpr
+):
+    """`pixel` of adjacent columns from `column` on, a tuple of float32; black outside the plane."""
     at = source + (row.to(tl.int64) * width + column) * channels
-    values = ()
-    if FULL:
-        # One branch a row, not one a pixel.
+    # The branches are on scalars and enclose the whole row.
+    if not within(row, height):
+        values = repeated((column * 0 - 128).to(tl.float32), COUNT)
+    elif FULL:
         if channels == 3:
-            greys = luma_run(at, masks, 3)
+            values = run_of_luma(at, column, width, COUNT, 3)
         else:
-            greys = luma_run(at, masks, 1)
-        for k in tl.static_range(len(masks)):
-            values = values + ((greys[k] - 128).to(tl.float32),)
+            values = run_of_luma(at, column, width, COUNT, 1)
     else:
-        for k in tl.static_range(len(masks)):
-            values = values + (tl.load(at + k, mask=masks[k], other=-128.0).to(tl.float32),)
+        values = run_of_halves(at, column, width, COUNT)
+    return values
+
+
+@triton.jit
+def run_of_halves(at, column, width, COUNT: tl.constexpr):
+    """`COUNT` adjacent pixels of a half-size plane, a tuple of float32; black beside the plane."""
+    values = ()
+    for k in tl.static_range(COUNT):
+        value = tl.load(at + k, mask=within(column + k, width), other=-128.0)
+        values = values + (value.to(tl.float32),)
     return values
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from iqa.device import MEMORY_LIMIT, own_stream, run_bounded
+from iqa.device import own_stream, resolved, run_bounded
 from iqa.errors import ItemError
 from iqa.images import Image
 from iqa.ms_ssim import gpu_kernels
@@ -46,8 +47,8 @@ def memory_needed(height: int, width: int, channels: int) -> int:
 def scores_and_scales(
     references: Sequence[Image | torch.Tensor],
     distorted: Sequence[Image | torch.Tensor],
-    device: torch.device,
-    limit: int = MEMORY_LIMIT,
+    device: str,
+    limit: int | None = None,
 ) -> tuple[Array, Array, list[ItemError | None]]:
     """MS-SSIM `[N]` and the five scales' mean terms `[N, 5]` of pairs of uint8 `[H, W, C]`.
 
@@ -58,15 +59,17 @@ def scores_and_scales(
         distorted: as many of the same shapes.
         device: a CUDA device (or the CPU, with Triton's interpreter).
         limit: bytes of device memory that a batch may take; a larger one is computed in parts.
+            None for `device.MEMORY_LIMIT`.
 
     Returns:
         scores, scales, and per pair an error `out_of_memory` or None.
     """
+    place = resolved(device)
 
     def run(chunk: range) -> Array:
-        with own_stream(device):
+        with own_stream(place):
             part = slice(chunk.start, chunk.stop)
-            return _run([*references[part], *distorted[part]], device)
+            return _run([*references[part], *distorted[part]], place)
 
     costs = [memory_needed(*image.shape) for image in references]
     rows, errors = run_bounded(run, costs, 1 + SCALES, limit)
@@ -113,7 +116,7 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
     count = planes.shape[1]
     pairs = np.stack([offsets(shapes[:, 2])[0], shapes[:, 2]], axis=1)
     addresses = np.zeros(len(images), dtype=np.int64)
-    tables = [planes, tile_plane, tiles.astype(np.int32), pairs, addresses]
+    tables: list[NDArray[Any]] = [planes, tile_plane, tiles.astype(np.int32), pairs, addresses]
     (planes_there, tile_plane_there, tiles_there, pairs_there, addresses_there), alive = send(
         images, addresses, tables, device
     )
@@ -129,7 +132,7 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
             tile_plane_there, planes_there, addresses_there, pyramid, partials, bounds[scale],
             C1 * 16.0**scale, C2 * 16.0**scale,
             FIRST=scale == 0, LAST=scale == SCALES - 1, LANES=LANES, ROWS=TILE_HEIGHT,
-            WINDOW=tuple(map(float, WINDOW)), ENTRIES=gpu_kernels.ENTRIES, num_warps=1,
+            WINDOW=tuple(map(float, WINDOW)), ENTRIES=gpu_kernels.ENTRIES, num_warps=1, maxnreg=128,
         )  # fmt: skip
     gpu_kernels.reduce_kernel[(SCALES * count,)](
         planes_there, tiles_there, partials, terms,

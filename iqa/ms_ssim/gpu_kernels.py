@@ -36,7 +36,9 @@ def sum_and_difference(x, y, origin_u, origin_v, masks, STRIDE: tl.constexpr):
 
 
 @triton.jit
-def halve_tile(source, half, height, width, stride, top, left, LANES: tl.constexpr, ROWS: tl.constexpr):
+def halve_tile(
+    source, half, height, width, stride, top, left, LANES: tl.constexpr, ROWS: tl.constexpr
+):
     """Sum the 2x2 blocks under a tile; if a side is odd, row 0 and column 0 count twice."""
     padding = (height | width) % 2
     half_height = (height + padding) // 2
