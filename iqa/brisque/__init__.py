@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque import reference, regressor
+from iqa.brisque import cpu, regressor
 from iqa.brisque.features import MINIMUM_SIDE
 from iqa.errors import ItemError
 from iqa.images import Image, check_image
@@ -31,24 +31,39 @@ class Scores:
     features: NDArray[np.float64] | None = None
 
 
-def score(images: Sequence[Image], *, features: bool = False, device: str = "cpu") -> Scores:
+def score(
+    images: Sequence[Image],
+    *,
+    features: bool = False,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> Scores:
     """Score uint8 images `[H, W, C]` (C 1 or 3, RGB) of any mixed sizes, in one call.
 
     An image with a side below 16 gets an error and the value nan, and so does one on which the
-    metric is undefined, such as a flat one.
+    metric is undefined, such as a flat one. An image has the same bits in any batch and on any
+    number of threads.
 
     Args:
         images: the batch.
         features: also return the 36 features.
-        device: "cpu", or a CUDA device such as "cuda:0".
+        device: "cpu".
+        threads: CPU threads that the batch may use; None for all that the process may run on.
+
+    Raises:
+        ValueError: there is no such device.
     """
+    if device != "cpu":
+        raise ValueError(f"BRISQUE has no device {device!r}")
     errors = [check_image(image, MINIMUM_SIDE) for image in images]
+    sound = [index for index, error in enumerate(errors) if error is None]
     rows = np.full((len(images), 36), np.nan)
-    for index, image in enumerate(images):
-        if errors[index] is None:
-            rows[index] = reference.features(image)
-            if np.isnan(rows[index]).any():
-                errors[index] = ItemError(
-                    "score_undefined", "BRISQUE is undefined on an image without contrast"
-                )
-    return Scores(regressor.load().scores(rows), errors, rows if features else None)
+    if sound:
+        rows[sound] = cpu.features([images[index] for index in sound], threads)
+    values = regressor.load().scores(rows)
+    for index in sound:
+        if np.isnan(rows[index]).any():
+            errors[index] = ItemError(
+                "score_undefined", "BRISQUE is undefined on an image without contrast"
+            )
+    return Scores(values, errors, rows if features else None)
