@@ -29,11 +29,21 @@ _streams = _Streams()
 
 
 def resolved(name: str) -> torch.device:
-    """The device of a name such as "cuda:0"; "cuda" is the current one."""
-    device = torch.device(name)
-    if device.type == "cuda" and device.index is None:
-        return torch.device("cuda", torch.cuda.current_device())
-    return device
+    """The device of a name such as "cuda:0"; "cuda" is the current one.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"{name!r} names no device") from error
+    if device.type != "cuda":
+        return device
+    count = torch.cuda.device_count()
+    if (device.index or 0) >= count:
+        raise ValueError(f"there is no device {name!r}: torch sees {count} CUDA devices")
+    return torch.device("cuda", torch.cuda.current_device()) if device.index is None else device
 
 
 @contextmanager

@@ -65,6 +65,13 @@ def test_what_still_does_not_fit_gets_an_error_and_the_device_lives_on() -> None
     assert run_bounded(device.run, [1], 1)[1] == [None]
 
 
+@pytest.mark.parametrize("name", ["cuda:99", "gpu"])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    image = np.zeros((16, 16, 1), dtype=np.uint8)
+    with pytest.raises(ValueError, match=name):
+        brisque.score([image], device=name)
+
+
 def test_other_failures_are_not_swallowed() -> None:
     def broken(_: range) -> np.ndarray:
         raise RuntimeError("illegal memory access")
