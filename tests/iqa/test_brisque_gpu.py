@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -121,6 +123,13 @@ def test_memory_for_a_picture_covers_what_is_allocated(monkeypatch: pytest.Monke
         staging = picture.nbytes + 4096
         needed = gpu.memory_needed(*picture.shape[:2])
         assert allocated - staging <= needed <= 1.2 * allocated + 4096
+
+
+def test_release_lets_go_of_the_constants() -> None:
+    kept = weakref.ref(gpu._constants(torch.device("cpu"))[0])
+    assert kept() is not None
+    gpu.release()
+    assert kept() is None
 
 
 def test_plane_table_of_two_pictures() -> None:

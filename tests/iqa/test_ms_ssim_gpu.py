@@ -102,3 +102,12 @@ def test_plane_table_halves_as_the_reference_does() -> None:
     assert length == 2 * int(sides[1:].prod(axis=2).sum())
     assert len(tile_plane) == tiles.sum()
     assert planes[0, 1, 7] == planes[1, 1, 0]
+
+
+@pytest.mark.parametrize("shape", [(161, 161, 1), (1081, 1921, 3)])
+def test_memory_for_a_pair_covers_its_pyramid_and_tables(shape: tuple[int, int, int]) -> None:
+    planes, tile_plane, tiles, length = gpu._plane_table(np.array([shape]))
+    pixels = 2 * int(np.prod(shape))
+    tables = planes.nbytes + tile_plane.nbytes + tiles.nbytes
+    needed = pixels + 2 * length + tables + 8 * (len(tile_plane) + tiles.size)
+    assert needed <= gpu.memory_needed(*shape) <= 1.2 * needed + 4096
