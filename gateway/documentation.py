@@ -1,0 +1,103 @@
+"""What the API page says about each route: its fields, its answers, its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.catalogue import METRICS, Metric
+from gateway.problems import STATUS, Problem
+
+DESCRIPTION = """Image-quality scores. Send pictures as `multipart/form-data`; JPEG, PNG, WebP, BMP,
+TIFF, GIF (first frame) and AVIF are read. EXIF orientation is applied, transparency is dropped,
+16-bit greyscale is scaled to 8 bits. Scores are never clamped.
+
+Errors are `application/problem+json` with a stable `code`. `X-Request-Timeout` (seconds) shortens
+or extends how long an answer may take; `X-Request-ID` is taken over into log and answer."""
+
+SENTENCES = {
+    "invalid_image": "The image is damaged or incomplete: send it again.",
+    "image_too_small": "MS-SSIM needs sides of at least 161 pixels, not 64.",
+    "size_mismatch": "Send images of the same size, not 768x512 and 512x768.",
+    "score_undefined": "BRISQUE is undefined on an image without contrast",
+    "upload_too_large": "Send a file of at most 33554432 bytes.",
+    "too_many_pixels": "Send an image of at most 50000000 pixels.",
+    "unsupported_format": "Send an image in one of these formats: JPEG, PNG, WEBP, BMP, TIFF, ...",
+    "invalid_request": "Send an image in the form field image.",
+    "overloaded": "The service is busy: try again shortly.",
+    "backend_unavailable": "The scoring backend is not available: try again.",
+    "deadline_exceeded": "The answer took too long: try again, or allow more time.",
+}
+
+
+def describe_route() -> dict[str, Any]:
+    """Documentation of the list of metrics."""
+    return {
+        "summary": "The metrics, what they mean, and what computes them",
+        "responses": _responses({"metrics": [{"name": metric.title} for metric in METRICS]}, 503),
+    }
+
+
+def single_route(metric: Metric) -> dict[str, Any]:
+    """Documentation of a metric's single route."""
+    properties = {field: {"type": "string", "format": "binary"} for field in metric.fields}
+    return {
+        "summary": f"{metric.title} of one {_unit(metric)}",
+        "description": f"{metric.summary} {_meaning(metric)}",
+        "tags": [metric.title],
+        "openapi_extra": {"requestBody": _form(properties)},
+        "responses": _responses({"score": metric.example}, 400, 413, 415, 422, 503, 504),
+    }
+
+
+def batch_route(metric: Metric) -> dict[str, Any]:
+    """Documentation of a metric's batch route."""
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+    answer = {
+        "results": [
+            {"filename": "one.jpg", "score": metric.example},
+            {"filename": "two.jpg", "error": f"invalid_image: {SENTENCES['invalid_image']}"},
+        ]
+    }
+    pairing = "" if len(metric.fields) == 1 else " Send as many of each, or one original for all."
+    return {
+        "summary": f"{metric.title} of many {_unit(metric)}s",
+        "description": f"Results come in upload order; one failure spoils no other.{pairing}",
+        "tags": [metric.title],
+        "openapi_extra": {"requestBody": _form(dict.fromkeys(metric.batch_fields, files))},
+        "responses": _responses(answer, 413, 422, 503, 504),
+    }
+
+
+def _unit(metric: Metric) -> str:
+    return "picture" if len(metric.fields) == 1 else "pair"
+
+
+def _meaning(metric: Metric) -> str:
+    low, high = metric.usual_range
+    return (
+        f"{metric.direction.capitalize()}, usually {low} to {high}. Colour: {metric.colour}. "
+        f"Sides of at least {metric.minimum_side} pixels."
+    )
+
+
+def _form(properties: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "required": list(properties), "properties": properties}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
+def _responses(answer: dict[str, Any], *statuses: int) -> dict[int | str, dict[str, Any]]:
+    success = {"description": "OK", "content": {"application/json": {"example": answer}}}
+    responses: dict[int | str, dict[str, Any]] = {200: success}
+    responses.update((status, _problems(status)) for status in statuses)
+    return responses
+
+
+def _problems(status: int) -> dict[str, Any]:
+    examples = {}
+    for code, sentence in SENTENCES.items():
+        if STATUS[code] == status:
+            examples[code] = {"value": Problem(code, sentence).content("0f3c...")}
+    return {
+        "description": " or ".join(f"`{code}`" for code in examples),
+        "content": {"application/problem+json": {"examples": examples}},
+    }

@@ -1,0 +1,180 @@
+"""The REST calls: one pair of routes for each metric of the catalogue, and what it offers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from gateway import documentation
+from gateway.admission import Admission, Deadline
+from gateway.catalogue import METRICS, Metric
+from gateway.problems import Problem
+from gateway.scoring import Scorer
+from gateway.settings import Settings
+from gateway.telemetry import PROBLEMS
+from gateway.triton import TritonClient
+from gateway.uploads import Upload, UploadLimits, read_uploads
+
+PREFIX = "/api/v1/iqa"
+SHARED_PARAMETERS = ("version", "weights_source", "weights_sha256")
+
+
+class MetricRoutes:
+    """Handlers of one metric."""
+
+    def __init__(
+        self, metric: Metric, settings: Settings, admission: Admission, scorer: Scorer
+    ) -> None:
+        self._metric = metric
+        self._settings = settings
+        self._admission = admission
+        self._scorer = scorer
+
+    async def single(self, request: Request) -> Response:
+        """Answer `{"score": ...}` for one image or pair."""
+        deadline = _deadline(request, self._settings)
+        with self._admission.admit(images=1, held_bytes=self._declared_bytes(request)):
+            groups = _by_field(await self._read(request, deadline), self._metric.fields)
+            files = [_only(field, group).data for field, group in groups.items()]
+            score = await self._score(files, deadline, request)
+        return JSONResponse({"score": score})
+
+    async def batch(self, request: Request) -> Response:
+        """Answer `{"results": [...]}`, an entry for each image or pair in upload order."""
+        deadline = _deadline(request, self._settings)
+        with self._admission.admit(held_bytes=self._declared_bytes(request)):
+            groups = _by_field(await self._read(request, deadline), self._metric.batch_fields)
+            items = _items(list(groups.values()), self._settings.max_batch)
+            with self._admission.admit(images=len(items)):
+                results = [self._result(item, deadline, request) for item in items]
+                return JSONResponse({"results": await asyncio.gather(*results)})
+
+    async def _result(
+        self, item: Sequence[Upload], deadline: Deadline, request: Request
+    ) -> dict[str, str | float]:
+        filename = item[-1].filename
+        try:
+            score = await self._score([upload.data for upload in item], deadline, request)
+        except Problem as problem:
+            PROBLEMS.labels(problem.code).inc()
+            return {"filename": filename, "error": str(problem)}
+        return {"filename": filename, "score": score}
+
+    async def _score(
+        self, files: Sequence[bytearray], deadline: Deadline, request: Request
+    ) -> float:
+        request_id: str = request.state.request_id
+        return await self._scorer.score(self._metric, files, deadline, request_id)
+
+    async def _read(self, request: Request, deadline: Deadline) -> list[Upload]:
+        limits = UploadLimits(
+            file_bytes=self._settings.max_upload_bytes,
+            body_bytes=self._settings.max_request_bytes,
+            parts=self._settings.max_batch * len(self._metric.fields),
+        )
+        try:
+            with anyio.fail_after(deadline.remaining()):
+                return await read_uploads(request, limits)
+        except TimeoutError:
+            raise Deadline.exceeded() from None
+
+    def _declared_bytes(self, request: Request) -> int:
+        """Bytes of the body; where it comes in chunks, as many as one file may have."""
+        declared = request.headers.get("content-length", "")
+        return int(declared) if declared.isdecimal() else self._settings.max_upload_bytes
+
+
+def build_router(
+    settings: Settings, admission: Admission, scorer: Scorer, triton: TritonClient
+) -> APIRouter:
+    """All routes below `/api/v1/iqa`; each also answers without its last slash."""
+    router = APIRouter(prefix=PREFIX)
+
+    async def describe() -> JSONResponse:
+        """What each metric means, and which implementation and weights compute it."""
+        parameters = await asyncio.gather(
+            *(triton.model_parameters(metric.model) for metric in METRICS)
+        )
+        return JSONResponse({"metrics": list(map(_description, METRICS, parameters))})
+
+    _add(router, "GET", "", describe, documentation.describe_route())
+    for metric in METRICS:
+        handlers = MetricRoutes(metric, settings, admission, scorer)
+        _add(router, "POST", metric.path, handlers.single, documentation.single_route(metric))
+        batch = documentation.batch_route(metric)
+        _add(router, "POST", f"{metric.path}/batch", handlers.batch, batch)
+    return router
+
+
+def _add(
+    router: APIRouter, method: str, path: str, handler: Any, description: dict[str, Any]
+) -> None:
+    router.add_api_route(path + "/", handler, methods=[method], **description)
+    router.add_api_route(path, handler, methods=[method], include_in_schema=False)
+
+
+def _deadline(request: Request, settings: Settings) -> Deadline:
+    asked = request.headers.get("x-request-timeout")
+    if asked is None:
+        return Deadline(settings.request_timeout)
+    try:
+        seconds = float(asked)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < float("inf"):
+        raise Problem("invalid_request", "X-Request-Timeout is a positive number of seconds.")
+    return Deadline(min(seconds, settings.max_request_timeout))
+
+
+def _by_field(uploads: Sequence[Upload], fields: Sequence[str]) -> dict[str, list[Upload]]:
+    """The uploads of each field, which must all be there and be the only ones."""
+    groups: dict[str, list[Upload]] = {field: [] for field in fields}
+    for upload in uploads:
+        if upload.name not in groups:
+            expected = " and ".join(fields)
+            raise Problem("invalid_request", f"Send the form fields {expected}, and no other.")
+        groups[upload.name].append(upload)
+    for field, group in groups.items():
+        if not group:
+            raise Problem("invalid_request", f"Send an image in the form field {field}.")
+    return groups
+
+
+def _only(field: str, group: Sequence[Upload]) -> Upload:
+    if len(group) > 1:
+        raise Problem("invalid_request", f"Send one image in the form field {field}.")
+    return group[0]
+
+
+def _items(groups: Sequence[list[Upload]], most: int) -> list[tuple[Upload, ...]]:
+    """What belongs together; a single upload in the first of several fields serves all."""
+    length = len(groups[-1])
+    if length > most:
+        raise Problem("invalid_request", f"Send at most {most} images or pairs in one request.")
+    if len(groups[0]) == 1:
+        groups = [groups[0] * length, *groups[1:]]
+    if any(len(group) != length for group in groups):
+        raise Problem("invalid_request", "Send as many originals as distorted images, or one.")
+    return list(zip(*groups, strict=True))
+
+
+def _description(metric: Metric, parameters: dict[str, str]) -> dict[str, Any]:
+    low, high = metric.usual_range
+    return {
+        "name": metric.title,
+        "path": f"{PREFIX}{metric.path}/",
+        "fields": list(metric.fields),
+        "summary": metric.summary,
+        "direction": metric.direction,
+        "usual_range": {"low": low, "high": high, "clamped": False},
+        "colour_space": metric.colour,
+        "minimum_side": metric.minimum_side,
+        "implementation": {
+            name: parameters[name] for name in SHARED_PARAMETERS if name in parameters
+        },
+    }

@@ -1,0 +1,42 @@
+"""What an operator can set, read once from `IQA_*` environment variables and checked at start."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of one gateway worker; each field is the variable `IQA_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="IQA_", frozen=True)
+
+    triton_url: str = Field("127.0.0.1:8101", description="gRPC address of Triton, host:port")
+    transport: Literal["auto", "shm", "grpc"] = Field(
+        "auto",
+        description="how pixels reach Triton: shared memory, inline in gRPC, or whichever works",
+    )
+    shm_megabytes: int = Field(64, ge=1, description="shared memory for pixels, per worker")
+
+    max_upload_bytes: int = Field(32 << 20, ge=1, description="largest file")
+    max_request_bytes: int = Field(256 << 20, ge=1, description="largest request body")
+    max_pixels: int = Field(50_000_000, ge=1, description="largest image, width times height")
+    max_batch: int = Field(64, ge=1, description="most images or pairs in one batch request")
+    max_in_flight: int = Field(512, ge=1, description="images or pairs in work at once, per worker")
+    max_held_bytes: int = Field(512 << 20, ge=1, description="upload bytes held, per worker")
+
+    request_timeout: float = Field(30, gt=0, description="seconds until 504, upload included")
+    max_request_timeout: float = Field(120, gt=0, description="most that X-Request-Timeout may ask")
+
+    decode_threads: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)),
+        ge=1,
+        description="images decoded at once, per worker",
+    )
+    luma: Literal["exact", "jpeg"] = Field(
+        "exact", description="`jpeg`: BRISQUE takes a JPEG's own luma plane; faster, not the same"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,0 +1,137 @@
+"""What operators see: a log line and metrics for every request, and its id."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+from itertools import count
+from secrets import token_hex
+
+from prometheus_client import REGISTRY as PROCESS_REGISTRY
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("gateway.requests")
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+REQUEST_SECONDS = Histogram(
+    "http_server_request_duration_seconds",
+    "From the first byte of a request's headers to the end of its answer.",
+    ["http_route", "http_request_method", "http_response_status_code"],
+    buckets=BUCKETS,
+)
+STAGE_SECONDS = Histogram(
+    "iqa_stage_duration_seconds",
+    "Time an image spends waiting for memory, being decoded, and at Triton.",
+    ["stage"],
+    buckets=BUCKETS,
+)
+WAIT, DECODE, INFERENCE = map(STAGE_SECONDS.labels, ("wait", "decode", "inference"))
+PROBLEMS = Counter("iqa_problems_total", "Requests and batch items without a score.", ["code"])
+IN_FLIGHT = Gauge("iqa_images_in_flight", "Images or pairs in work.", multiprocess_mode="livesum")
+
+REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+
+
+def exposition() -> bytes:
+    """All workers' metrics in Prometheus text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(PROCESS_REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped there
+    return generate_latest(registry)
+
+
+class RequestTelemetry:
+    """ASGI middleware: gives each request an id, one log line and its place in the metrics."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._worker = token_hex(6)
+        self._serial = count()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":  # the server's start and stop
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        given = Headers(scope=scope).get("x-request-id", "")
+        own_id = f"{self._worker}-{next(self._serial)}"
+        request_id = given if REQUEST_ID.fullmatch(given) else own_id
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            seconds = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", "unmatched")
+            REQUEST_SECONDS.labels(route, scope["method"], status).observe(seconds)
+            logger.log(
+                logging.INFO if status < 500 else logging.WARNING,
+                "%s %s %d",
+                scope["method"],
+                route,
+                status,
+                extra={
+                    "request_id": request_id,
+                    "status": status,
+                    "duration_ms": round(seconds * 1000, 2),
+                    "code": scope["state"].get("problem"),
+                },
+            )
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    FIELDS = ("request_id", "status", "duration_ms", "code")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON; request fields where it has them."""
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03}",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {
+            name: value
+            for name in self.FIELDS
+            if (value := getattr(record, name, None)) is not None
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def configure_logging(level: str) -> None:
+    """Send every logger's lines, uvicorn's included, as JSON to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    logging.getLogger("uvicorn.access").propagate = False  # `RequestTelemetry` logs requests

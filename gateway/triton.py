@@ -1,0 +1,240 @@
+"""The asynchronous gRPC client of Triton: pixels by shared memory where it can, inline elsewhere.
+
+A slot of shared memory is free again only once Triton can no longer read it. So a call is never
+cancelled and has no client-side deadline (Triton gets the deadline as the request's timeout), and
+its slot is released when Triton has answered. Where the connection breaks instead, nobody knows
+what Triton still reads: then the whole region is given up, and a new one takes its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from math import prod
+from typing import Literal
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2 as protocol
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
+
+from gateway.admission import Deadline
+from gateway.problems import STATUS, Problem
+from gateway.slots import Region, Slot, remove_leftovers
+
+logger = logging.getLogger(__name__)
+
+Transport = Literal["auto", "shm", "grpc"]
+Tensor = tuple[str, tuple[int, ...]]
+
+DATA_TYPES = {"FP32": np.dtype("<f4")}
+CONTROL_TIMEOUT = 5  # seconds, for calls that run no model
+CHANNEL_OPTIONS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # A Triton that comes back is found again within a second.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+
+
+class TritonClient:
+    """Runs inferences on uint8 tensors that lie in slots; for one event loop."""
+
+    def __init__(
+        self, url: str, transport: Transport, *, region_bytes: int, largest_slot: int
+    ) -> None:
+        """Reserve the memory.
+
+        Args:
+            url: gRPC address, host:port.
+            transport: how pixels travel.
+            region_bytes: most pixel bytes on their way at once...
+            largest_slot: ...but for images larger than that, which share this many, inline.
+
+        Raises:
+            OSError: `transport` is "shm" and there is not that much shared memory.
+        """
+        self._url = url
+        self._transport = transport
+        self._registration = asyncio.Lock()
+        self._registered = False
+        remove_leftovers()
+        self._region = self._new_region(region_bytes)
+        self._large_region = Region(largest_slot, shared=False)
+
+    def connect(self) -> None:
+        """Open the channel, on the running event loop; Triton need not be there yet."""
+        self._channel = grpc.aio.insecure_channel(self._url, options=CHANNEL_OPTIONS)
+        self._control = GRPCInferenceServiceStub(self._channel)
+        # The generated method would serialise later, in a task of its own.
+        self._infer = self._channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer",
+            response_deserializer=protocol.ModelInferResponse.FromString,
+        )
+
+    async def close(self) -> None:
+        """Unregister and remove the shared memory; every inference has ended."""
+        if self._registered:
+            request = protocol.SystemSharedMemoryUnregisterRequest(name=self._region.key)
+            with contextlib.suppress(grpc.aio.AioRpcError):  # Triton may have gone first
+                await self._control.SystemSharedMemoryUnregister(request, timeout=1)
+        self._region.unlink()
+        await self._channel.close()
+
+    async def slot(self, size: int) -> Slot:
+        """Wait for a slot of `size` bytes; the caller releases it."""
+        region = self._region if size <= self._region.size else self._large_region
+        return await region.slot(size)
+
+    async def infer(
+        self,
+        model: str,
+        tensors: Sequence[Tensor],
+        slot: Slot,
+        *,
+        timeout: float,
+        outputs: Sequence[str] = ("SCORE",),
+        request_id: str = "",
+    ) -> dict[str, NDArray[np.float32]]:
+        """Run a model on uint8 tensors that lie one after the other in `slot`.
+
+        Args:
+            model: its name in the model repository.
+            tensors: name and shape `(H, W, C)` of each input.
+            slot: where the pixels are; not to be released before this returns.
+            timeout: seconds that the request may wait in Triton's queue.
+            outputs: names of the tensors wanted.
+            request_id: for Triton's log.
+
+        Returns:
+            the outputs, without the batch dimension.
+
+        Raises:
+            Problem: what Triton answered, or `backend_unavailable`.
+        """
+        request = protocol.ModelInferRequest(model_name=model, id=request_id)
+        request.parameters["timeout"].int64_param = int(timeout * 1e6)
+        for name, shape in tensors:
+            request.inputs.add(name=name, datatype="UINT8", shape=(1, *shape))
+        for name in outputs:
+            request.outputs.add(name=name)
+        try:
+            if slot.region is self._region and await self._is_shared():
+                _refer(request, slot)
+                try:
+                    return _outputs(await self._infer(request.SerializeToString()))
+                except grpc.aio.AioRpcError as error:
+                    if "Unable to find shared memory region" not in (error.details() or ""):
+                        raise
+                # Triton was restarted: it refused at once, so that asking again costs it no work.
+                self._give_up(slot.region)
+            _inline(request, slot)
+            return _outputs(await self._infer(request.SerializeToString()))
+        except grpc.aio.AioRpcError as error:
+            raise self._problem(error, slot) from error
+
+    async def model_parameters(self, model: str) -> dict[str, str]:
+        """The `parameters` in the model's configuration.
+
+        Raises:
+            Problem: `backend_unavailable`.
+        """
+        request = protocol.ModelConfigRequest(name=model)
+        try:
+            response = await self._control.ModelConfig(request, timeout=CONTROL_TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            raise _unavailable() from error
+        return {key: value.string_value for key, value in response.config.parameters.items()}
+
+    def _new_region(self, size: int) -> Region:
+        if self._transport != "grpc":
+            try:
+                return Region(size, shared=True)
+            except OSError as error:
+                if self._transport == "shm":
+                    raise
+                logger.warning("no shared memory (%s): pixels go inline", error.strerror)
+        return Region(size, shared=False)
+
+    async def _is_shared(self) -> bool:
+        """Whether Triton maps the region; registers it if that was not tried yet."""
+        if self._registered or self._region.key is None:
+            return self._registered
+        async with self._registration:
+            region = self._region
+            if self._registered or region.key is None:
+                return self._registered
+            request = protocol.SystemSharedMemoryRegisterRequest(
+                name=region.key, key=region.key, offset=0, byte_size=region.size
+            )
+            try:
+                await self._control.SystemSharedMemoryRegister(request, timeout=CONTROL_TIMEOUT)
+            except grpc.aio.AioRpcError as error:
+                unreachable = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+                if self._transport == "shm" or error.code() in unreachable:
+                    raise
+                if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+                    logger.info("Triton does not share our memory: pixels go inline")
+                    region.unlink()
+                    self._region = Region(region.size, shared=False)
+                    return False
+            logger.info("pixels go through shared memory")
+            self._registered = True
+            return True
+
+    def _give_up(self, region: Region) -> None:
+        if region is self._region and self._registered:
+            region.unlink()
+            self._registered = False
+            self._region = self._new_region(region.size)
+
+    def _problem(self, error: grpc.aio.AioRpcError, slot: Slot) -> Problem:
+        details = error.details() or ""
+        code, _, sentence = details.partition(": ")
+        if code in STATUS:
+            return Problem(code, sentence)
+        if "maximum queue size" in details:
+            return Problem("overloaded", "The service is busy: try again shortly.", retry_after=1)
+        if "timeout expired" in details:
+            return Deadline.exceeded()
+        logger.error("Triton: %s: %s", error.code().name, details)
+        self._give_up(slot.region)
+        return _unavailable()
+
+
+def _refer(request: protocol.ModelInferRequest, slot: Slot) -> None:
+    """Point the inputs at the slot's shared memory."""
+    offset = slot.offset
+    for tensor in request.inputs:
+        size = prod(tensor.shape)
+        tensor.parameters["shared_memory_region"].string_param = slot.region.key
+        tensor.parameters["shared_memory_offset"].int64_param = offset
+        tensor.parameters["shared_memory_byte_size"].int64_param = size
+        offset += size
+
+
+def _inline(request: protocol.ModelInferRequest, slot: Slot) -> None:
+    """Copy the slot's pixels into the request."""
+    start = 0
+    for tensor in request.inputs:
+        end = start + prod(tensor.shape)
+        tensor.parameters.clear()
+        request.raw_input_contents.append(slot.memory[start:end].tobytes())
+        start = end
+
+
+def _outputs(response: protocol.ModelInferResponse) -> dict[str, NDArray[np.float32]]:
+    return {
+        output.name: np.frombuffer(raw, DATA_TYPES[output.datatype]).reshape(output.shape[1:])
+        for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
+    }
+
+
+def _unavailable() -> Problem:
+    return Problem(
+        "backend_unavailable", "The scoring backend is not available: try again.", retry_after=5
+    )

@@ -1,0 +1,172 @@
+"""Pixels are what Pillow makes of the same file, whatever the format, mode or orientation."""
+
+import struct
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps, features
+
+from gateway.preprocess import FORMATS, open_picture
+from gateway.problems import Problem
+
+RANDOM = np.random.default_rng(5)
+LOSSY = {"JPEG", "WEBP", "AVIF"}
+
+
+def picture(height: int = 37, width: int = 53, mode: str = "RGB") -> Image.Image:
+    ramp = np.linspace(0, 200, height * width).reshape(height, width)
+    noise = RANDOM.integers(0, 55, (height, width, 3))
+    return Image.fromarray((ramp[:, :, None] + noise).astype(np.uint8)).convert(mode)
+
+
+def encode(image: Image.Image, format_: str, **options: object) -> bytearray:
+    buffer = BytesIO()
+    image.save(buffer, format_, **options)
+    return bytearray(buffer.getvalue())
+
+
+def decode(data: bytearray, channels: int | None = None) -> np.ndarray:
+    opened = open_picture(data, max_pixels=10_000_000)
+    out = np.zeros((opened.height, opened.width, channels or opened.channels), np.uint8)
+    opened.decode(out)
+    return out
+
+
+def by_pillow(data: bytearray, mode: str = "RGB") -> np.ndarray:
+    with Image.open(BytesIO(data)) as image:
+        pixels = np.asarray(ImageOps.exif_transpose(image).convert(mode))
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_every_format_decodes_as_pillow_does(format_: str) -> None:
+    data = encode(picture(), format_)
+    np.testing.assert_array_equal(decode(data), by_pillow(data))
+
+
+@pytest.mark.parametrize("options", [{"progressive": True}, {"subsampling": 0}, {"quality": 5}])
+def test_jpeg_variants_decode_as_pillow_does(options: dict[str, object]) -> None:
+    data = encode(picture(), "JPEG", **options)
+    np.testing.assert_array_equal(decode(data), by_pillow(data))
+
+
+@pytest.mark.parametrize(
+    ("mode", "format_", "grey"),
+    [
+        ("1", "PNG", True),
+        ("L", "JPEG", True),
+        ("L", "PNG", True),
+        ("LA", "PNG", True),
+        ("P", "PNG", False),
+        ("P", "GIF", False),
+        ("RGBA", "PNG", False),
+        ("RGBA", "WEBP", False),
+        ("CMYK", "JPEG", False),
+        ("CMYK", "TIFF", False),
+        ("YCbCr", "TIFF", False),
+    ],
+)
+def test_every_mode_becomes_grey_or_rgb(mode: str, format_: str, grey: bool) -> None:
+    data = encode(picture(mode=mode), format_)
+    np.testing.assert_array_equal(decode(data), by_pillow(data, "L" if grey else "RGB"))
+
+
+def test_alpha_is_dropped_not_blended() -> None:
+    pixels = RANDOM.integers(0, 256, (20, 20, 4), dtype=np.uint8)
+    np.testing.assert_array_equal(decode(encode(Image.fromarray(pixels), "PNG")), pixels[:, :, :3])
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF"])
+def test_16_bit_greyscale_is_scaled(format_: str) -> None:
+    values = np.arange(0, 65536, 97, dtype=np.uint16)[:600].reshape(20, 30)
+    data = encode(Image.fromarray(values), format_)
+    np.testing.assert_array_equal(decode(data)[:, :, 0], np.round(values / 257).astype(np.uint8))
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_32_bit_samples_are_refused(mode: str) -> None:
+    with pytest.raises(Problem) as caught:
+        open_picture(encode(picture(mode="L").convert(mode), "TIFF"), max_pixels=10**6)
+    assert caught.value.code == "unsupported_format"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation_is_applied(format_: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(picture(), format_, exif=exif)
+    pixels = decode(data)
+    assert pixels.shape == ((53, 37, 3) if orientation >= 5 else (37, 53, 3))
+    np.testing.assert_array_equal(pixels, by_pillow(data))
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0" * 9])
+def test_damaged_exif_is_ignored(exif: bytes) -> None:
+    plain = picture()
+    data = encode(plain, "JPEG", exif=exif)
+    np.testing.assert_array_equal(decode(data), decode(encode(plain, "JPEG")))
+
+
+def test_grey_fills_three_channels_if_its_partner_is_coloured() -> None:
+    for format_ in ("JPEG", "PNG"):
+        data = encode(picture(mode="L"), format_)
+        np.testing.assert_array_equal(decode(data, channels=3), by_pillow(data, "RGB"))
+
+
+@pytest.mark.parametrize("format_", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_animations_give_their_first_frame(format_: str) -> None:
+    first, second = picture(), ImageOps.invert(picture())
+    data = encode(first, format_, save_all=True, append_images=[second])
+    np.testing.assert_array_equal(decode(data), by_pillow(data))
+
+
+def test_jpeg_luma_plane_is_optional() -> None:
+    colours = RANDOM.integers(0, 2, (37, 53, 3), dtype=np.uint8) * 255  # clipped when decoded
+    data = encode(Image.fromarray(colours), "JPEG")
+    opened = open_picture(data, max_pixels=10**6, luma_only=True)
+    assert opened.channels == 1
+    out = np.zeros((37, 53, 1), np.uint8)
+    opened.decode(out)
+    difference = np.abs(out[:, :, 0].astype(int) - by_pillow(data, "L")[:, :, 0])
+    assert 0 < difference.mean() < 10
+
+
+def png_header(width: int, height: int) -> bytearray:
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return bytearray(b"\x89PNG\r\n\x1a\n" + body + struct.pack(">I", 0) + b"IDAT")
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (bytearray(), "invalid_image"),
+        (bytearray(b"just text"), "unsupported_format"),
+        (bytearray(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "unsupported_format"),
+        (bytearray(b"%PDF-1.7"), "unsupported_format"),
+        (bytearray(b"\xff\xd8"), "unsupported_format"),
+        (bytearray(b"\xff\xd8\xff\xe0" + b"\0" * 100), "invalid_image"),
+        (bytearray(b"\x89PNG\r\n\x1a\n"), "invalid_image"),
+        (png_header(100_000, 100_000), "too_many_pixels"),
+        (png_header(0, 100), "invalid_image"),
+    ],
+)
+def test_what_is_not_an_image_gets_its_code(data: bytearray, code: str) -> None:
+    with pytest.raises(Problem) as caught:
+        open_picture(data, max_pixels=50_000_000)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_truncated_files_are_invalid(format_: str) -> None:
+    data = encode(picture(200, 300), format_)
+    with pytest.raises(Problem) as caught:
+        decode(data[: len(data) // 2])
+    assert caught.value.code == "invalid_image"
+
+
+def test_avif_is_built_in() -> None:
+    assert features.check("avif")
