@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from iqa import brisque
+from iqa import brisque, ms_ssim
 from iqa.brisque import gpu
 from iqa.device import chunks, run_bounded
+from iqa.ms_ssim import gpu as ms_ssim_gpu
 
 
 class Device:
@@ -101,3 +102,15 @@ def test_an_image_for_which_memory_is_short_spares_its_neighbours(
     expected = brisque.score([small]).values[0]
     assert result.values[0] == pytest.approx(expected, abs=0.01)
     assert np.isnan(result.values[1:]).all()
+
+
+def test_pairs_for_which_memory_is_short_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> np.ndarray:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(ms_ssim_gpu, "_run", full)
+    wide, square = (np.zeros((161, width, 1), dtype=np.uint8) for width in (170, 161))
+    result = ms_ssim.score([wide, square, square], [square, square, square], device="meta")
+    codes = [None if error is None else error.code for error in result.errors]
+    assert codes == ["size_mismatch", "out_of_memory", "out_of_memory"]
+    assert np.isnan(result.values).all()
