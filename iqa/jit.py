@@ -16,8 +16,8 @@ FAST_MATH = {"reassoc", "contract", "nsz"}
 
 def kernel(function: Function) -> Function:
     """Compile on first call, without the GIL; kept on disk where any cache folder is writable."""
-    options = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy"}
     try:
-        return njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+        return njit(cache=True, **options)(function)
     except RuntimeError:  # no folder to cache in, as on a read-only file system
-        return njit(**options)(function)  # type: ignore[no-any-return]
+        return njit(**options)(function)

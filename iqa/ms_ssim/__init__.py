@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from iqa.errors import ItemError
 from iqa.images import Image, check_image
 from iqa.ms_ssim import reference
 from iqa.ms_ssim.pooling import MINIMUM_SIDE, SCALES, pool
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["MINIMUM_SIDE", "Scores", "score"]
 
@@ -33,22 +37,25 @@ class Scores:
 
 
 def score(
-    references: Sequence[Image],
-    distorted: Sequence[Image],
+    references: Sequence[Image | torch.Tensor],
+    distorted: Sequence[Image | torch.Tensor],
     *,
     scales: bool = False,
     device: str = "cpu",
     threads: int | None = None,
+    memory_limit: int | None = None,
 ) -> Scores:
     """Score pairs of uint8 images `[H, W, C]` (C 1 or 3) of any mixed sizes, in one call.
 
     A pair whose shapes differ, or with a side below 161, gets an error and the value nan.
 
     Args:
-        references: the originals.
+        references: the originals; on a CUDA device also tensors, those on it are not copied.
         distorted: as many images, each compared with the reference at the same index.
         scales: also return the terms of the five scales.
         device: "cpu", or a CUDA device such as "cuda:0".
+        memory_limit: bytes that the batch may take on the CUDA device; a larger one is computed in
+            parts. A pair for which memory does not suffice gets an error.
 
     Raises:
         ValueError: there are not as many distorted images as references.
@@ -56,7 +63,7 @@ def score(
     values = np.full(len(references), np.nan)
     terms = np.full((len(references), SCALES), np.nan)
     errors: list[ItemError | None] = []
-    for index, (original, copy) in enumerate(zip(references, distorted, strict=True)):
+    for original, copy in zip(references, distorted, strict=True):
         error = check_image(original, MINIMUM_SIDE) or check_image(copy, MINIMUM_SIDE)
         if error is None and original.shape != copy.shape:
             error = ItemError(
@@ -64,6 +71,20 @@ def score(
                 f"reference is {list(original.shape)}, distorted is {list(copy.shape)}",
             )
         errors.append(error)
-        if error is None:
-            values[index], terms[index] = pool(reference.terms(original, copy))
+    sound = [index for index, error in enumerate(errors) if error is None]
+    if device == "cpu":
+        for index in sound:
+            pair = np.asarray(references[index]), np.asarray(distorted[index])
+            values[index], terms[index] = pool(reference.terms(*pair))
+    elif sound:
+        from iqa.ms_ssim import gpu
+
+        values[sound], terms[sound], failures = gpu.scores_and_scales(
+            [references[index] for index in sound],
+            [distorted[index] for index in sound],
+            device,
+            memory_limit,
+        )
+        for index, failure in zip(sound, failures, strict=True):
+            errors[index] = failure
     return Scores(values, errors, terms if scales else None)
