@@ -11,7 +11,8 @@ COPY iqa iqa
 COPY gateway gateway
 COPY launcher launcher
 COPY model_repository model_repository
-# hadolint ignore=DL3013  (the project itself has no version to pin)
+# The project itself has no version to pin.
+# hadolint ignore=DL3013
 RUN pip install --no-cache-dir --target /opt/iqa ".${EXTRA:+[${EXTRA}]}"
 
 # A machine with another kind of CPU compiles again, once, when the container starts.
