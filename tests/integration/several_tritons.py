@@ -28,12 +28,16 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 DRAIN = 40  # seconds until a process that was asked to stop is killed
 
 # Scores are sums of pixels, so that each request has an answer of its own that is known exactly.
+# They take long enough that a Triton that is killed always has some in work.
 MODEL = """
+import time
+
 import numpy as np
 import triton_python_backend_utils as pb
 
 class TritonPythonModel:
     def execute(self, requests):
+        time.sleep(0.02)
         return [self.score(request) for request in requests]
 
     def score(self, request):
