@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.admission import Admission
 from gateway.documentation import DESCRIPTION
@@ -28,12 +31,14 @@ from gateway.telemetry import (
 )
 from gateway.triton import TritonClient
 
+logger = logging.getLogger(__name__)
+
 HUNG_UP = 499  # what nginx logs for a client that left; nobody receives it
 BYTES_PER_PIXEL = 3
 LARGEST_REQUEST = 2  # images
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None) -> ASGIApp:
     """Build the application; it connects to Triton when it starts."""
     settings = settings or Settings()
     configure_logging(settings.log_level)
@@ -52,7 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         yield
         await triton.close()
 
-    app: FastAPI = FastAPIOffline(
+    api: FastAPI = FastAPIOffline(
         title="Image quality",
         version=version("iqa-service"),
         description=DESCRIPTION,
@@ -61,11 +66,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.include_router(build_router(settings, admission, Scorer(settings, triton), triton))
-    _add_probes(app, Readiness(triton))
-    _add_problem_handlers(app)
-    app.add_middleware(RequestTelemetry)
-    return app
+    router = build_router(settings, admission, Scorer(settings, triton), triton)
+    api.include_router(router)
+    _add_probes(api, Readiness(triton))
+    for error in (Problem, HTTPException, ClientDisconnect, Exception):
+        api.add_exception_handler(error, answer_error)
+    return RequestTelemetry(Shortcut(api, router))
 
 
 def _add_probes(app: FastAPI, readiness: Readiness) -> None:
@@ -88,32 +94,53 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
         return Response(exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _add_problem_handlers(app: FastAPI) -> None:
-    @app.exception_handler(Problem)
-    async def answer_problem(request: Request, problem: Problem) -> Response:
-        PROBLEMS.labels(problem.code).inc()
-        request.state.problem = problem.code
-        return problem.response(request.state.request_id)
-
-    @app.exception_handler(HTTPException)
-    async def answer_http_error(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 405:
-            problem = Problem("method_not_allowed", "This path does not take this method.")
-        else:
-            problem = Problem("not_found", "There is nothing here: see / for what there is.")
-        response = await answer_problem(request, problem)
-        response.headers.update(error.headers or {})
-        return response
-
-    @app.exception_handler(ClientDisconnect)
-    async def note_hang_up(_request: Request, _error: ClientDisconnect) -> Response:
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The answer to whatever a handler raised."""
+    if isinstance(error, ClientDisconnect):
         return Response(status_code=HUNG_UP)
-
-    @app.exception_handler(Exception)
-    async def answer_defect(request: Request, _error: Exception) -> JSONResponse:
-        # Starlette logs the traceback; the client gets none of it.
+    headers: Mapping[str, str] = {}
+    if isinstance(error, Problem):
+        problem = error
+    elif isinstance(error, HTTPException) and error.status_code == 405:
+        problem = Problem("method_not_allowed", "This path does not take this method.")
+        headers = error.headers or {}
+    elif isinstance(error, HTTPException):
+        problem = Problem("not_found", "There is nothing here: see / for what there is.")
+    else:
+        logger.error("defect", exc_info=error, extra={"request_id": request.state.request_id})
         problem = Problem("internal_error", "Something went wrong here: report the request id.")
-        return problem.response(request.state.request_id)
+    PROBLEMS.labels(problem.code).inc()
+    request.state.problem = problem.code
+    response = problem.response(request.state.request_id)
+    response.headers.update(headers)
+    return response
+
+
+class Shortcut:
+    """ASGI: scoring calls go straight to their handlers, everything else to FastAPI.
+
+    FastAPI knows the same handlers, for its documentation; its own way to them would take a third
+    of the time that the gateway spends on a request.
+    """
+
+    def __init__(self, app: FastAPI, router: APIRouter) -> None:
+        self._app = app
+        routes = [route for route in router.routes if isinstance(route, APIRoute)]
+        self._posts = {route.path: route for route in routes if "POST" in (route.methods or ())}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        route = self._posts.get(scope["path"]) if scope["type"] == "http" else None
+        if route is None or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = route
+        request = Request(scope, receive)
+        try:
+            response = await route.endpoint(request)
+        except Exception as error:
+            response = await answer_error(request, error)
+        await response(scope, receive, send)
 
 
 app = create_app()

@@ -13,6 +13,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from gateway.exif import ORIENTATION, UPRIGHT, jpeg_orientation
 from gateway.problems import Problem
 
 Pixels = NDArray[np.uint8]
@@ -21,8 +22,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N"})
 COLOUR_MODES = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
 
-ORIENTATION = 0x0112  # EXIF tag
-UPRIGHT = 1
 # What each EXIF orientation asks for, as views of `[H, W, C]`.
 ORIENTATIONS: dict[int, Callable[[Pixels], Pixels]] = {
     UPRIGHT: lambda pixels: pixels,
@@ -46,11 +45,13 @@ class Picture(Protocol):
     Attributes:
         height, width: in pixels, as the picture is to be seen (after EXIF orientation).
         channels: 1 for a grey file, else 3 (RGB).
+        is_fast: decodes at about 200 megapixels a second; others take several times as long.
     """
 
     height: int
     width: int
     channels: int
+    is_fast: bool
 
     def decode(self, out: Pixels) -> None:
         """Write the pixels to `out`, `[height, width, C]`; a grey picture fills any C.
@@ -63,16 +64,15 @@ class Picture(Protocol):
 class JpegPicture:
     """A JPEG that libjpeg-turbo decodes straight into its destination."""
 
+    is_fast = True
+
     def __init__(self, data: bytearray, *, luma_only: bool) -> None:
         height, width, colour_space, _ = simplejpeg.decode_jpeg_header(data)
         if colour_space in ("CMYK", "YCCK"):
             raise ValueError("Pillow converts these")
         self._data = data
         self._grey = luma_only or colour_space == "Gray"
-        self._orientation = UPRIGHT
-        if b"Exif\0\0" in data:
-            with Image.open(BytesIO(data), formats=("JPEG",)) as image:
-                self._orientation = _orientation(image)
+        self._orientation = jpeg_orientation(data)
         self.channels = 1 if self._grey else 3
         self.height, self.width = _upright_size(height, width, self._orientation)
 
@@ -93,6 +93,8 @@ class JpegPicture:
 
 class PillowPicture:
     """An image of any accepted format; of an animation its first frame."""
+
+    is_fast = False
 
     def __init__(self, data: bytearray) -> None:
         self._image = Image.open(BytesIO(data), formats=FORMATS)

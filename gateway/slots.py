@@ -67,9 +67,11 @@ class Region:
 
     async def slot(self, size: int) -> Slot:
         """Wait for a slot of at least `size` bytes, which must not be more than the region's."""
+        size = -(-size // ALIGNMENT) * ALIGNMENT
+        if not self._waiting and (slot := self._cut(size)):
+            return slot
         future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        self._waiting.append((-(-size // ALIGNMENT) * ALIGNMENT, future))
-        self._serve()
+        self._waiting.append((size, future))
         try:
             return await future
         except asyncio.CancelledError:

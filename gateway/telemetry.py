@@ -7,9 +7,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from uuid import uuid4
+from itertools import count
+from secrets import token_hex
 
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
 from prometheus_client import (
@@ -38,20 +37,11 @@ STAGE_SECONDS = Histogram(
     ["stage"],
     buckets=BUCKETS,
 )
+WAIT, DECODE, INFERENCE = map(STAGE_SECONDS.labels, ("wait", "decode", "inference"))
 PROBLEMS = Counter("iqa_problems_total", "Requests and batch items without a score.", ["code"])
 IN_FLIGHT = Gauge("iqa_images_in_flight", "Images or pairs in work.", multiprocess_mode="livesum")
 
 REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-
-
-@contextmanager
-def stage(name: str) -> Iterator[None]:
-    """Time the block as one stage of a request."""
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        STAGE_SECONDS.labels(name).observe(time.perf_counter() - start)
 
 
 def exposition() -> bytes:
@@ -68,15 +58,18 @@ class RequestTelemetry:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._worker = token_hex(6)
+        self._serial = count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http":  # the server's start and stop
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+        own_id = f"{self._worker}-{next(self._serial)}"
+        request_id = given if REQUEST_ID.fullmatch(given) else own_id
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
 
@@ -138,6 +131,7 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+    for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    logging.getLogger("uvicorn.access").propagate = False  # `RequestTelemetry` logs requests
