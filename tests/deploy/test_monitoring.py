@@ -14,29 +14,8 @@ from prometheus_client import REGISTRY
 
 import gateway.telemetry  # noqa: F401  (registers the gateway's metrics)
 from tests.deploy.commands import DEPLOY, ROOT
+from tests.deploy.triton_metrics import GPU_METRICS, TRITON_METRICS
 
-# What Triton exports on any machine (tests/integration asks a real one) and with a GPU
-# (docs/user_guide/metrics.md of triton-inference-server/server).
-TRITON_METRICS = {
-    "nv_inference_count",
-    "nv_inference_exec_count",
-    "nv_inference_request_success",
-    "nv_inference_request_failure",
-    "nv_inference_queue_duration_us",
-    "nv_inference_compute_input_duration_us",
-    "nv_inference_compute_infer_duration_us",
-    "nv_inference_compute_output_duration_us",
-    "nv_inference_pending_request_count",
-    "nv_cpu_utilization",
-    "nv_cpu_memory_used_bytes",
-    "nv_cpu_memory_total_bytes",
-}
-GPU_METRICS = {
-    "nv_gpu_utilization",
-    "nv_gpu_memory_used_bytes",
-    "nv_gpu_memory_total_bytes",
-    "nv_gpu_power_usage",
-}
 OF_PROMETHEUS = {"up"}
 GRAFANA_INTERVAL = "$__rate_interval"
 

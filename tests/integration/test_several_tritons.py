@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
 import struct
@@ -11,8 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.deploy.triton_metrics import TRITON_METRICS
 from tests.integration.several_tritons import (
     Load,
     Triton,
@@ -85,6 +88,12 @@ def test_requests_are_spread_evenly(pair: tuple[Triton, ...], url: str) -> None:
     counts = [triton.served() for triton in pair]
     assert sum(counts) >= load.answered
     assert min(counts) >= 0.4 * sum(counts)
+
+
+def test_a_triton_exports_what_the_dashboard_shows(pair: tuple[Triton, ...]) -> None:
+    text = httpx.get(f"http://{pair[0].host}:{pair[0].port + 2}/metrics").text
+    exported = set(re.findall(r"^\w+", text, re.MULTILINE))
+    assert exported >= TRITON_METRICS
 
 
 def test_a_triton_that_is_killed_costs_no_request_and_gets_its_share_back(
