@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from itertools import chain
 from typing import Any
 
@@ -95,26 +96,27 @@ def test_dockerfiles_pass_the_linter() -> None:
     run("hadolint", *map(str, sorted(DEPLOY.glob("*.Dockerfile"))))
 
 
-@pytest.mark.parametrize("name", ["gateway", "triton"])
-def test_images_run_without_privileges_and_copy_only_what_the_context_has(name: str) -> None:
-    lines = (DEPLOY / f"{name}.Dockerfile").read_text().splitlines()
-    assert [line for line in lines if line.startswith("USER")] == ["USER 1000:1000"]
-
+def test_images_run_without_privileges_and_are_made_of_what_the_context_has() -> None:
     allowed = {
         line.removeprefix("!").strip()
         for line in (ROOT / ".dockerignore").read_text().splitlines()
         if line.startswith("!")
     }
-    copied = {
-        word
-        for line in lines
-        if line.startswith("COPY") and "--from" not in line
-        for word in line.split()[1:-1]
-        if not word.startswith("--")
-    }
-    assert copied
-    assert copied <= allowed
-    assert [path for path in copied if not (ROOT / path).exists()] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = {"pyproject.toml", project["project"]["readme"]}
+    needed |= set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    for dockerfile in DEPLOY.glob("*.Dockerfile"):
+        lines = dockerfile.read_text().splitlines()
+        assert [line for line in lines if line.startswith("USER")] == ["USER 1000:1000"]
+        needed |= {
+            word
+            for line in lines
+            if line.startswith("COPY") and "--from" not in line
+            for word in line.split()[1:-1]
+            if not word.startswith("--")
+        }
+    assert needed == allowed
+    assert [path for path in needed if not (ROOT / path).exists()] == []
 
 
 def test_the_start_script_is_what_the_shell_understands_and_the_contract_demands() -> None:
