@@ -155,7 +155,7 @@ def wait_until_ok(url: str, process: subprocess.Popen[bytes]) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    raise TimeoutError(url)
+    raise TimeoutError(f"{url} did not answer 200: see {process.args!r} and its log")
 
 
 @contextmanager
