@@ -45,11 +45,11 @@ SPREAD_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     # A request larger than this could not be sent a second time; the default is 256 KiB.
     ("grpc.per_rpc_retry_buffer_size", (1 << 31) - 1),
-    # An endpoint that hangs is noticed within two seconds. Triton has to allow as many pings
-    # (--grpc-http2-max-ping-strikes=0).
-    ("grpc.keepalive_time_ms", 1000),
-    ("grpc.keepalive_timeout_ms", 1000),
-    ("grpc.http2.ping_timeout_ms", 1000),
+    # An endpoint that hangs is noticed within five seconds; one that is only starved of CPU time
+    # answers earlier. Triton has to allow as many pings (--grpc-http2-max-ping-strikes=0).
+    ("grpc.keepalive_time_ms", 2000),
+    ("grpc.keepalive_timeout_ms", 3000),
+    ("grpc.http2.ping_timeout_ms", 3000),
     ("grpc.http2.max_pings_without_data", 0),
     # A name is looked up again when an endpoint closes its connection.
     ("grpc.dns_min_time_between_resolutions_ms", 1000),
