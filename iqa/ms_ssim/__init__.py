@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from iqa.errors import ItemError
 from iqa.images import Image, check_image
-from iqa.ms_ssim import reference
+from iqa.ms_ssim import cpu
 from iqa.ms_ssim.pooling import MINIMUM_SIDE, SCALES, pool
 
 __all__ = ["MINIMUM_SIDE", "Scores", "score"]
@@ -38,6 +38,7 @@ def score(
     *,
     scales: bool = False,
     device: str = "cpu",
+    threads: int | None = None,
 ) -> Scores:
     """Score pairs of uint8 images `[H, W, C]` (C 1 or 3) of any mixed sizes, in one call.
 
@@ -48,21 +49,33 @@ def score(
         distorted: as many images, each compared with the reference at the same index.
         scales: also return the terms of the five scales.
         device: "cpu", or a CUDA device such as "cuda:0".
+        threads: of the CPU to use at most (None: all that the process may use); the scores do not
+            depend on it.
 
     Raises:
         ValueError: there are not as many distorted images as references.
     """
-    values = np.full(len(references), np.nan)
-    terms = np.full((len(references), SCALES), np.nan)
-    errors: list[ItemError | None] = []
-    for index, (original, copy) in enumerate(zip(references, distorted, strict=True)):
-        error = check_image(original, MINIMUM_SIDE) or check_image(copy, MINIMUM_SIDE)
-        if error is None and original.shape != copy.shape:
-            error = ItemError(
-                "size_mismatch",
-                f"reference is {list(original.shape)}, distorted is {list(copy.shape)}",
-            )
-        errors.append(error)
-        if error is None:
-            values[index], terms[index] = pool(reference.terms(original, copy))
+    errors = [_check(x, y) for x, y in zip(references, distorted, strict=True)]
+    good = [index for index, error in enumerate(errors) if error is None]
+    originals, copies = [references[i] for i in good], [distorted[i] for i in good]
+    values, terms = np.full(len(errors), np.nan), np.full((len(errors), SCALES), np.nan)
+    if device == "cpu":
+        for index, found in zip(good, cpu.terms(originals, copies, threads), strict=True):
+            values[index], terms[index] = pool(found)
+    elif good:
+        from iqa.ms_ssim import gpu  # needs torch, which an installation without a GPU lacks
+
+        values[good], terms[good], failures = gpu.scores_and_scales(originals, copies, device)
+        for index, failure in zip(good, failures, strict=True):
+            errors[index] = failure
     return Scores(values, errors, terms if scales else None)
+
+
+def _check(original: Image, copy: Image) -> ItemError | None:
+    error = check_image(original, MINIMUM_SIDE) or check_image(copy, MINIMUM_SIDE)
+    if error is None and original.shape != copy.shape:
+        return ItemError(
+            "size_mismatch",
+            f"reference is {list(original.shape)}, distorted is {list(copy.shape)}",
+        )
+    return error
