@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ Array = NDArray[np.float64]
 Spans = NDArray[np.int64]
 
 MARGIN = len(WINDOW) - 1
+PHASES = (4, 2, 1, 1, 1)
+LANES = 16
 COARSEST = 2 ** (SCALES - 1)
 BLOCK_ROWS = 512
 BLOCK_COLUMNS = 1024
@@ -50,31 +53,47 @@ def padding(height: int, width: int) -> list[int]:
     return result
 
 
-def spans(length: int, pads: Sequence[int], limit: int) -> list[Spans]:
-    """Cut one axis of an image into blocks of at most about `limit` samples.
+class Span:
+    """A stretch of one axis that a block owns: which pixels it reads, and which windows it sums.
 
-    Returns:
-        per block `[5, 4]`: the samples it reads of each scale (from, to) and the windows that it
-        owns (from, to), by their first sample.
+    The replicated rows and columns of the smaller scales are unfolded into repeated ones of the
+    full scale, so that halving always takes samples 2 i and 2 i + 1.
+
+    Attributes:
+        source: pixels that the block's samples are, a multiple of 32, beyond the end the last one.
+        windows: `[5, 2]` first and last (exclusive) window of each scale, by their first sample.
     """
+
+    def __init__(self, lengths: Sequence[int], pads: Sequence[int], start: int, stop: int) -> None:
+        offset = start >> (SCALES - 1)
+        self.windows = np.empty((SCALES, 2), dtype=np.int64)
+        for scale in reversed(range(SCALES)):
+            if scale < SCALES - 1:
+                offset = 2 * offset - pads[scale]
+            last = lengths[scale] - MARGIN if stop == lengths[0] else stop >> scale
+            self.windows[scale] = (start >> scale) - offset, last - offset
+        needed = max((self.windows[s, 1] + MARGIN) << s for s in range(SCALES))
+        local = np.arange(-(-needed // 32) * 32)
+        source = (start + local) >> (SCALES - 1)
+        for scale in reversed(range(SCALES - 1)):
+            source = np.maximum(2 * source - pads[scale] + (local >> scale) % 2, 0)
+        self.source = np.minimum(source, lengths[0] - 1)
+
+
+def spans(length: int, pads: Sequence[int], limit: int) -> list[Span]:
+    """Cut an axis into equal stretches of about `limit` pixels at most."""
     lengths = [length]
     for pad in pads[:-1]:
         lengths.append((lengths[-1] + pad) // 2)
     count = -(-length // limit)
-    cuts = [length * k // count // COARSEST * COARSEST for k in range(count)]
-    result = []
-    for k in range(count):
-        block = np.empty((SCALES, 4), dtype=np.int64)
-        for scale in reversed(range(SCALES)):
-            first = cuts[k] >> scale
-            last = cuts[k + 1] >> scale if k + 1 < count else lengths[scale] - MARGIN
-            low, high = first, last + MARGIN
-            if scale < SCALES - 1:
-                low = min(low, max(2 * block[scale + 1, 0] - pads[scale], 0))
-                high = max(high, 2 * block[scale + 1, 1] - pads[scale])
-            block[scale] = low, high, first, last
-        result.append(block)
-    return result
+    cuts = [length * k // count // COARSEST * COARSEST for k in range(count)] + [length]
+    return [Span(lengths, pads, *cut) for cut in pairwise(cuts)]
+
+
+@kernel
+def _vectors(samples: int) -> int:
+    """`samples` rounded up to whole vectors."""
+    return (samples + LANES - 1) // LANES * LANES
 
 
 @kernel
@@ -82,73 +101,119 @@ def block_losses(
     x: Image,
     y: Image,
     channels: int,
-    pads: Spans,
-    down: Spans,
-    across: Spans,
+    source_rows: Spans,
+    source_columns: Spans,
+    row_windows: Spans,
+    column_windows: Spans,
     tolerance: float,
     taps32: NDArray[np.float32],
     taps64: Array,
     out: Array,
 ) -> None:
     """Sums `[5, C]` over a block's windows of 1 - contrast-structure (last scale: 1 - SSIM)."""
-    width = (across[0, 1] - across[0, 0]) * channels
-    ring_u = np.empty((SCALES, rows.TAPS, width), np.float32)
-    ring_v = np.empty((SCALES, rows.TAPS, width), np.float32)
-    fields32 = np.empty((5, width), np.float32)
-    fields64 = np.empty((6, width), np.float64)
+    planes_x = np.zeros((channels, 4 * _vectors(len(source_columns) // 4)), np.uint8)
+    planes_y = np.zeros_like(planes_x)
+    inside = min(len(source_columns), 16 + x.shape[1] // channels - source_columns[16])
+    columns = source_columns[:inside]
+
+    lengths = np.empty(SCALES, np.int64)
+    for scale in range(SCALES):
+        lengths[scale] = _vectors(len(source_columns) // PHASES[scale] >> scale)
+    width = channels * 4 * lengths[0]
+    ring_u = np.zeros((SCALES, rows.RING, width + 2 * LANES), np.float32)
+    ring_v = np.zeros((SCALES, rows.RING, width + 2 * LANES), np.float32)
+    fields32 = np.zeros((13, width + 2 * LANES), np.float32)
+    fields64 = np.zeros((14, width + 2 * LANES), np.float64)
     sums = np.zeros((SCALES, width), np.float64)
-    start = across[0, 0] * channels
-    for top in range(down[0, 0], down[0, 1]):
-        slot = top % rows.TAPS
-        u, v = ring_u[0, slot], ring_v[0, slot]
-        rows.load(x[top, start : start + width], y[top, start : start + width], u, v)
+
+    for top in range(len(source_rows)):
+        slot = top % rows.RING
+        rows.separate(x[source_rows[top]], columns, channels, planes_x)
+        rows.separate(y[source_rows[top]], columns, channels, planes_y)
+        for c in range(channels):
+            start = c * 4 * lengths[0]
+            u, v = ring_u[0, slot, start:], ring_v[0, slot, start:]
+            rows.load(planes_x[c], planes_y[c], lengths[0], u, v)
+
         row = top
         for scale in range(SCALES):
-            window = row - (rows.TAPS - 1)
-            if down[scale, 2] <= window < down[scale, 3]:
-                oldest = window % rows.TAPS
-                first = (across[scale, 2] - across[scale, 0]) * channels
-                count = (across[scale, 3] - across[scale, 2]) * channels
-                wide = count + (rows.TAPS - 1) * channels
-                risk = np.inf
-                if tolerance > 0 and scale < SCALES - 1:
-                    mu, su = fields32[0, :wide], fields32[1, :wide]
-                    mv, sv = fields32[2, :wide], fields32[3, :wide]
-                    rows.blur_down(ring_u[scale], oldest, first, taps32, mu, su)
-                    rows.blur_down(ring_v[scale], oldest, first, taps32, mv, sv)
-                    loss = fields32[4, :count]
-                    risk = rows.contrast_loss(mu, su, mv, sv, channels, taps32, loss)
-                    if risk <= tolerance * count:
-                        rows.accumulate(loss, sums[scale, :count])
-                if not risk <= tolerance * count:
-                    mean_u, square_u = fields64[0, :wide], fields64[1, :wide]
-                    mean_v, square_v = fields64[2, :wide], fields64[3, :wide]
-                    rows.blur_down(ring_u[scale], oldest, first, taps64, mean_u, square_u)
-                    rows.blur_down(ring_v[scale], oldest, first, taps64, mean_v, square_v)
-                    contrast, ssim = fields64[4, :count], fields64[5, :count]
-                    rows.losses(
-                        mean_u, square_u, mean_v, square_v, channels, taps64, contrast, ssim
-                    )
-                    rows.accumulate(ssim if scale == SCALES - 1 else contrast, sums[scale, :count])
-            padded = row + pads[scale]
-            if scale == SCALES - 1 or padded % 2 == 0:
+            if row % 2 == 0:
                 break
-            next_row = padded // 2
-            if not down[scale + 1, 0] <= next_row < down[scale + 1, 1]:
+            upper = row - (rows.RING - 1)
+            first, last = row_windows[scale]
+            length, phases = lengths[scale], PHASES[scale]
+            wide = channels * phases * length
+            if upper + 1 >= first and upper < last:
+                risky = scale == SCALES - 1 or tolerance <= 0
+                if not risky:
+                    blur_pair(ring_u[scale], ring_v[scale], upper, wide, taps32, fields32)
+                    for which in range(2):
+                        if not first <= upper + which < last:
+                            continue
+                        blur_row(fields32, which, channels, phases, length, taps32)
+                        loss = fields32[12, :wide]
+                        risk = rows.contrast_loss(
+                            fields32[8, :wide], fields32[9, :wide],
+                            fields32[10, :wide], fields32[11, :wide], loss,
+                        )
+                        if risk <= tolerance * wide:
+                            rows.accumulate(loss, sums[scale, :wide])
+                        else:
+                            precise_row(ring_u[scale], ring_v[scale], upper, which, wide, channels, phases, length, taps64, fields64)
+                            rows.accumulate(fields64[12, :wide], sums[scale, :wide])
+                else:
+                    for which in range(2):
+                        if not first <= upper + which < last:
+                            continue
+                        precise_row(ring_u[scale], ring_v[scale], upper, which, wide, channels, phases, length, taps64, fields64)
+                        kind = 13 if scale == SCALES - 1 else 12
+                        rows.accumulate(fields64[kind, :wide], sums[scale, :wide])
+            if scale == SCALES - 1:
                 break
-            above, below = max(row - 1, 0) % rows.TAPS, row % rows.TAPS
-            slot = next_row % rows.TAPS
-            size = (across[scale + 1, 1] - across[scale + 1, 0]) * channels
-            left = 2 * across[scale + 1, 0] - pads[scale] - across[scale, 0]
-            ring, smaller = ring_u[scale], ring_u[scale + 1]
-            rows.halve(ring[above], ring[below], left, channels, smaller[slot, :size])
-            ring, smaller = ring_v[scale], ring_v[scale + 1]
-            rows.halve(ring[above], ring[below], left, channels, smaller[slot, :size])
-            row = next_row
+            above, below = (row - 1) % rows.RING, row % rows.RING
+            row //= 2
+            slot = row % rows.RING
+            halve_row(ring_u[scale, above], ring_u[scale, below], channels, phases, lengths[scale + 1], length, ring_u[scale + 1, slot])
+            halve_row(ring_v[scale, above], ring_v[scale, below], channels, phases, lengths[scale + 1], length, ring_v[scale + 1, slot])
+
     for scale in range(SCALES):
-        count = (across[scale, 3] - across[scale, 2]) * channels
+        phases = PHASES[scale]
         for c in range(channels):
-            out[scale, c] = sums[scale, c:count:channels].sum()
+            total = 0.0
+            for column in range(column_windows[scale, 0], column_windows[scale, 1]):
+                total += sums[scale, (c * phases + column % phases) * lengths[scale] + column // phases]
+            out[scale, c] = total
+
+
+@kernel
+def blur_pair(u: rows.Samples, v: rows.Samples, upper: int, wide: int, taps: rows.Real, fields: rows.Real) -> None:
+    rows.blur_down(u, upper % rows.RING, taps, fields[0, :wide], fields[1, :wide], fields[4, :wide], fields[5, :wide])
+    rows.blur_down(v, upper % rows.RING, taps, fields[2, :wide], fields[3, :wide], fields[6, :wide], fields[7, :wide])
+
+
+@kernel
+def blur_row(fields: rows.Real, which: int, channels: int, phases: int, length: int, taps: rows.Real) -> None:
+    for field in range(4):
+        for c in range(channels):
+            start = c * phases * length
+            rows.blur_along(fields[4 * which + field, start:], phases, length, taps, fields[8 + field, start:])
+
+
+@kernel
+def precise_row(u: rows.Samples, v: rows.Samples, upper: int, which: int, wide: int, channels: int, phases: int, length: int, taps: Array, fields: Array) -> None:
+    blur_pair(u, v, upper, wide, taps, fields)
+    blur_row(fields, which, channels, phases, length, taps)
+    rows.losses(fields[8, :wide], fields[9, :wide], fields[10, :wide], fields[11, :wide], fields[12, :wide], fields[13, :wide])
+
+
+@kernel
+def halve_row(above: rows.Samples, below: rows.Samples, channels: int, phases: int, length: int, wider: int, out: rows.Samples) -> None:
+    if phases == 1:
+        for c in range(channels):
+            rows.halve_neighbours(above[c * wider :], below[c * wider :], length, out[c * length :])
+    else:
+        for p in range(channels * phases // 2):
+            rows.halve_phases(above[2 * p * length :], below[2 * p * length :], length, out[p * length :])
 
 
 class _Pair:
@@ -159,17 +224,19 @@ class _Pair:
         self.x = np.ascontiguousarray(reference).reshape(height, -1)
         self.y = np.ascontiguousarray(distorted).reshape(height, -1)
         pads = padding(height, width)
-        self.pads = np.array(pads)
         down, across = spans(height, pads, BLOCK_ROWS), spans(width, pads, BLOCK_COLUMNS)
         self.blocks = [(d, a) for d in down for a in across]
-        self.windows = (down[-1][:, 3] * across[-1][:, 3])[:, None]
+        self.windows = np.ones((SCALES, 1))
+        for axis in (down, across):
+            self.windows[:, 0] *= sum(np.diff(span.windows, axis=1)[:, 0] for span in axis)
 
     def losses(self, block: int, tolerance: float) -> Array:
         down, across = self.blocks[block]
         out = np.empty((SCALES, self.channels))
         block_losses(
-            self.x, self.y, self.channels, self.pads, down, across, tolerance, TAPS32, TAPS64, out
-        )
+            self.x, self.y, self.channels, down.source, across.source, down.windows,
+            across.windows, tolerance, TAPS32, TAPS64, out,
+        )  # fmt: skip
         return out
 
 

@@ -1,16 +1,21 @@
 """MS-SSIM one row at a time: the loops that the CPU kernel spends its time in.
 
-A row holds the values of its pixels' channels next to each other, as in an RGB image, so that
-neighbours in a channel are `channels` values apart. The pair is held as difference `u = x - y` and
-centred sum `v = x + y - CENTRE`. With E the Gaussian window and var z = E[z^2] - E[z]^2,
-2 cov(x, y) = (var v - var u) / 2 and var x + var y = (var v + var u) / 2, so that
+The pair is held as difference `u = x - y` and centred sum `v = x + y - CENTRE`. With E the Gaussian
+window and var z = E[z^2] - E[z]^2, 2 cov(x, y) = (var v - var u) / 2 and
+var x + var y = (var v + var u) / 2, so that
 
     contrast-structure = 1 - var u / ((var u + var v) / 2 + C2):
 
 four filtered fields, and exactly 1 on identical pixels. Samples of all scales are exact in float32.
+
+A row is a list of phases of `length` samples: pixel 4 j + p of a channel is sample j of phase p.
+The 11 taps of 4 neighbouring pixels are then 14 vectors to load, not 44, and halving a row needs no
+shuffles. Each halving leaves half as many phases, so the five scales have 4, 2, 1, 1 and 1.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,157 +25,178 @@ from iqa.jit import kernel
 from iqa.ms_ssim.pooling import C1, C2
 
 Samples = NDArray[np.float32]
-Real = NDArray[np.float32] | NDArray[np.float64]
 Array = NDArray[np.float64]
+Real = NDArray[Any]  # float32, or float64 where a row needs it
 
 CENTRE = 255.0
-TAPS = 11
+RING = 12
 
 
 @kernel
-def load(x: Image, y: Image, u: Samples, v: Samples) -> None:
-    """Difference and centred sum of two rows of pixels."""
-    for i in range(len(u)):
-        left, right = np.float32(x[i]), np.float32(y[i])
-        u[i] = left - right
-        v[i] = left + right - np.float32(CENTRE)
+def separate(row: Image, columns: NDArray[np.int64], channels: int, planes: Image) -> None:
+    """Pick the pixels `columns` of an interleaved row into planes `[C, N]`; all but 16 are consecutive."""
+    for c in range(channels):
+        for j in range(16):
+            planes[c, j] = row[columns[j] * channels + c]
+    rest = row[columns[16] * channels :]
+    count = len(columns) - 16
+    if channels == 1:
+        planes[0, 16 : 16 + count] = rest[:count]
+    else:
+        red, green, blue = planes[0, 16:], planes[1, 16:], planes[2, 16:]
+        for j in range(count):
+            red[j], green[j], blue[j] = rest[3 * j], rest[3 * j + 1], rest[3 * j + 2]
 
 
 @kernel
-def blur_down(ring: Samples, oldest: int, first: int, taps: Real, mean: Real, square: Real) -> None:
-    """Weighted mean and mean square over the 11 rows of a ring, from position `first` on."""
-    real = taps.dtype.type
+def load(x: Image, y: Image, length: int, u: Samples, v: Samples) -> None:
+    """Four phases of difference and centred sum of a plane of pixels."""
+    centre = np.float32(CENTRE)
+    u0, u1, u2, u3 = u[:length], u[length:], u[2 * length :], u[3 * length :]
+    v0, v1, v2, v3 = v[:length], v[length:], v[2 * length :], v[3 * length :]
+    for j in range(length):
+        x0, y0 = np.float32(x[4 * j]), np.float32(y[4 * j])
+        x1, y1 = np.float32(x[4 * j + 1]), np.float32(y[4 * j + 1])
+        x2, y2 = np.float32(x[4 * j + 2]), np.float32(y[4 * j + 2])
+        x3, y3 = np.float32(x[4 * j + 3]), np.float32(y[4 * j + 3])
+        u0[j], u1[j], u2[j], u3[j] = x0 - y0, x1 - y1, x2 - y2, x3 - y3
+        v0[j], v1[j] = x0 + y0 - centre, x1 + y1 - centre
+        v2[j], v3[j] = x2 + y2 - centre, x3 + y3 - centre
+
+
+@kernel
+def _window(
+    w: Any, a0: Any, a1: Any, a2: Any, a3: Any, a4: Any, a5: Any,
+    a6: Any, a7: Any, a8: Any, a9: Any, a10: Any,
+) -> Any:  # fmt: skip
+    """Weighted mean of 11 values; the window is symmetric."""
+    pairs = w[0] * (a0 + a10) + w[1] * (a1 + a9) + w[2] * (a2 + a8) + w[3] * (a3 + a7)
+    return pairs + w[4] * (a4 + a6) + w[5] * a5
+
+
+@kernel
+def blur_down(
+    ring: Samples,
+    oldest: int,
+    taps: Real,
+    mean: Real,
+    square: Real,
+    next_mean: Real,
+    next_square: Real,
+) -> None:
+    """Weighted mean and mean square of each column in two rows of windows.
+
+    The windows take rows 0 to 10 and 1 to 11 of the ring's 12, counted from `oldest`.
+    """
+    real = mean.dtype.type
     w0, w1, w2, w3, w4, w5 = taps
-    r0 = ring[oldest, first:]
-    r1 = ring[(oldest + 1) % TAPS, first:]
-    r2 = ring[(oldest + 2) % TAPS, first:]
-    r3 = ring[(oldest + 3) % TAPS, first:]
-    r4 = ring[(oldest + 4) % TAPS, first:]
-    r5 = ring[(oldest + 5) % TAPS, first:]
-    r6 = ring[(oldest + 6) % TAPS, first:]
-    r7 = ring[(oldest + 7) % TAPS, first:]
-    r8 = ring[(oldest + 8) % TAPS, first:]
-    r9 = ring[(oldest + 9) % TAPS, first:]
-    r10 = ring[(oldest + 10) % TAPS, first:]
+    w = (w0, w1, w2, w3, w4, w5)
+    r0, r1, r2 = ring[oldest % 12], ring[(oldest + 1) % 12], ring[(oldest + 2) % 12]
+    r3, r4, r5 = ring[(oldest + 3) % 12], ring[(oldest + 4) % 12], ring[(oldest + 5) % 12]
+    r6, r7, r8 = ring[(oldest + 6) % 12], ring[(oldest + 7) % 12], ring[(oldest + 8) % 12]
+    r9, r10, r11 = ring[(oldest + 9) % 12], ring[(oldest + 10) % 12], ring[(oldest + 11) % 12]
     for i in range(len(mean)):
-        a0, b0 = real(r0[i]), real(r10[i])
-        a1, b1 = real(r1[i]), real(r9[i])
-        a2, b2 = real(r2[i]), real(r8[i])
-        a3, b3 = real(r3[i]), real(r7[i])
-        a4, b4 = real(r4[i]), real(r6[i])
-        c = real(r5[i])
-        mean[i] = (
-            w0 * (a0 + b0) + w1 * (a1 + b1) + w2 * (a2 + b2) + w3 * (a3 + b3) + w4 * (a4 + b4)
-        ) + w5 * c
-        square[i] = (
-            w0 * (a0 * a0 + b0 * b0)
-            + w1 * (a1 * a1 + b1 * b1)
-            + w2 * (a2 * a2 + b2 * b2)
-            + w3 * (a3 * a3 + b3 * b3)
-            + w4 * (a4 * a4 + b4 * b4)
-        ) + w5 * (c * c)
+        a0, a1, a2, a3 = real(r0[i]), real(r1[i]), real(r2[i]), real(r3[i])
+        a4, a5, a6, a7 = real(r4[i]), real(r5[i]), real(r6[i]), real(r7[i])
+        a8, a9, a10, a11 = real(r8[i]), real(r9[i]), real(r10[i]), real(r11[i])
+        mean[i] = _window(w, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10)
+        next_mean[i] = _window(w, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)
+        a0, a1, a2, a3 = a0 * a0, a1 * a1, a2 * a2, a3 * a3
+        a4, a5, a6, a7 = a4 * a4, a5 * a5, a6 * a6, a7 * a7
+        a8, a9, a10, a11 = a8 * a8, a9 * a9, a10 * a10, a11 * a11
+        square[i] = _window(w, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10)
+        next_square[i] = _window(w, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)
 
 
 @kernel
-def blur_along(row: Real, i: int, step: int, taps: Real) -> float:
-    """Weighted mean of 11 values of a channel, the first at `i`."""
-    return (
-        taps[0] * (row[i] + row[i + 10 * step])
-        + taps[1] * (row[i + step] + row[i + 9 * step])
-        + taps[2] * (row[i + 2 * step] + row[i + 8 * step])
-        + taps[3] * (row[i + 3 * step] + row[i + 7 * step])
-        + taps[4] * (row[i + 4 * step] + row[i + 6 * step])
-        + taps[5] * row[i + 5 * step]
-    )
+def blur_along(row: Real, phases: int, length: int, taps: Real, out: Real) -> None:
+    """Weighted means of 11 neighbouring pixels of one channel; both rows `phases * length` long."""
+    w0, w1, w2, w3, w4, w5 = taps
+    w = (w0, w1, w2, w3, w4, w5)
+    a, b, c, d = row, row[length:], row[2 * length :], row[3 * length :]
+    out0, out1, out2, out3 = out[:length], out[length:], out[2 * length :], out[3 * length :]
+    if phases == 4:
+        for j in range(length):
+            t0, t1, t2, t3 = a[j], b[j], c[j], d[j]
+            t4, t5, t6, t7 = a[j + 1], b[j + 1], c[j + 1], d[j + 1]
+            t8, t9, t10, t11 = a[j + 2], b[j + 2], c[j + 2], d[j + 2]
+            t12, t13 = a[j + 3], b[j + 3]
+            out0[j] = _window(w, t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10)
+            out1[j] = _window(w, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11)
+            out2[j] = _window(w, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12)
+            out3[j] = _window(w, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13)
+    elif phases == 2:
+        for j in range(length):
+            t0, t1, t2, t3, t4, t5 = a[j], b[j], a[j + 1], b[j + 1], a[j + 2], b[j + 2]
+            t6, t7, t8, t9 = a[j + 3], b[j + 3], a[j + 4], b[j + 4]
+            t10, t11 = a[j + 5], b[j + 5]
+            out0[j] = _window(w, t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10)
+            out1[j] = _window(w, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11)
+    else:
+        for j in range(length):
+            out0[j] = _window(
+                w, a[j], a[j + 1], a[j + 2], a[j + 3], a[j + 4], a[j + 5],
+                a[j + 6], a[j + 7], a[j + 8], a[j + 9], a[j + 10],
+            )  # fmt: skip
 
 
 @kernel
 def contrast_loss(
-    mean_u: Samples,
-    square_u: Samples,
-    mean_v: Samples,
-    square_v: Samples,
-    step: int,
-    taps: Samples,
-    loss: Samples,
+    mean_u: Samples, square_u: Samples, mean_v: Samples, square_v: Samples, loss: Samples
 ) -> float:
-    """1 - contrast-structure of a row, from the fields that `blur_down` made of it.
+    """1 - contrast-structure of each window, from its means and mean squares.
 
     Returns:
-        how much rounding the row may have suffered: the sum of what one part of 1 in the mean
-        squares amounts to in the loss.
+        how delicate the row is: the sum of what an error of one part in the mean squares makes of
+        the losses.
     """
     half, one, c2 = np.float32(0.5), np.float32(1), np.float32(C2)
-    w0, w1, w2, w3, w4, w5 = taps
-    w = (w0, w1, w2, w3, w4, w5)
     risk = np.float32(0)
     for i in range(len(loss)):
-        mu = blur_along(mean_u, i, step, w)
-        mv = blur_along(mean_v, i, step, w)
-        variance_u = blur_along(square_u, i, step, w) - mu * mu
-        variance_v = blur_along(square_v, i, step, w) - mv * mv
+        energy_u, energy_v = mean_u[i] * mean_u[i], mean_v[i] * mean_v[i]
+        variance_u, variance_v = square_u[i] - energy_u, square_v[i] - energy_v
         scale = one / (half * (variance_u + variance_v) + c2)
         value = variance_u * scale
         loss[i] = value
-        risk += (mu * mu + half * value * (mv * mv)) * scale
-    return risk
+        risk += (energy_u + half * value * energy_v) * scale
+    return float(risk)
 
 
 @kernel
 def losses(
-    mean_u: Array,
-    square_u: Array,
-    mean_v: Array,
-    square_v: Array,
-    step: int,
-    taps: Array,
-    contrast: Array,
-    ssim: Array,
+    mean_u: Array, square_u: Array, mean_v: Array, square_v: Array, contrast: Array, ssim: Array
 ) -> None:
-    """1 - contrast-structure and 1 - SSIM of a row, in float64."""
-    w0, w1, w2, w3, w4, w5 = taps
-    w = (w0, w1, w2, w3, w4, w5)
+    """1 - contrast-structure and 1 - SSIM of each window, in float64."""
     for i in range(len(contrast)):
-        mu = blur_along(mean_u, i, step, w)
-        mv = blur_along(mean_v, i, step, w)
-        variance_u = blur_along(square_u, i, step, w) - mu * mu
-        variance_v = blur_along(square_v, i, step, w) - mv * mv
+        energy_u, total = mean_u[i] * mean_u[i], mean_v[i] + CENTRE
+        variance_u, variance_v = square_u[i] - energy_u, square_v[i] - mean_v[i] * mean_v[i]
         value = variance_u / (0.5 * (variance_u + variance_v) + C2)
-        total = mv + CENTRE
-        luminance = mu * mu / (0.5 * (mu * mu + total * total) + C1)
+        luminance = energy_u / (0.5 * (energy_u + total * total) + C1)
         contrast[i] = value
         ssim[i] = value + luminance - value * luminance
 
 
 @kernel
 def accumulate(row: Real, sums: Array) -> None:
-    """Add a row to the sums of its positions."""
+    """Add a row to the sums of its windows."""
     for i in range(len(sums)):
         sums[i] += row[i]
 
 
 @kernel
-def halve(above: Samples, below: Samples, start: int, channels: int, out: Samples) -> None:
-    """Means of 2x2 blocks of two rows, the first block's left column at pixel `start`.
-
-    A `start` of -1 is the column that replicates column 0.
-    """
+def halve_phases(above: Samples, below: Samples, length: int, out: Samples) -> None:
+    """Means of 2x2 pixels of two rows whose left and right pixels are in neighbouring phases."""
     quarter = np.float32(0.25)
-    first = 0
-    if start < 0:
-        for c in range(channels):
-            out[c] = np.float32(0.5) * (above[c] + below[c])
-        first = 1
-    count = len(out) // channels - first
-    a = above[(start + 2 * first) * channels :]
-    b = below[(start + 2 * first) * channels :]
-    o = out[first * channels :]
-    if channels == 1:
-        for j in range(count):
-            o[j] = quarter * ((a[2 * j] + b[2 * j]) + (a[2 * j + 1] + b[2 * j + 1]))
-    else:
-        for j in range(count):
-            i, k = 6 * j, 3 * j
-            o[k] = quarter * ((a[i] + b[i]) + (a[i + 3] + b[i + 3]))
-            o[k + 1] = quarter * ((a[i + 1] + b[i + 1]) + (a[i + 4] + b[i + 4]))
-            o[k + 2] = quarter * ((a[i + 2] + b[i + 2]) + (a[i + 5] + b[i + 5]))
+    a, b = above[length:], below[length:]
+    for j in range(length):
+        out[j] = quarter * ((above[j] + a[j]) + (below[j] + b[j]))
+
+
+@kernel
+def halve_neighbours(above: Samples, below: Samples, length: int, out: Samples) -> None:
+    """Means of 2x2 pixels of two rows of one phase; `length` is that of the result."""
+    quarter = np.float32(0.25)
+    for j in range(length):
+        out[j] = quarter * (
+            (above[2 * j] + above[2 * j + 1]) + (below[2 * j] + below[2 * j + 1])
+        )
