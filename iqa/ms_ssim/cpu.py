@@ -146,7 +146,7 @@ def block_losses(
             if upper + 1 >= first and upper < last:
                 risky = scale == SCALES - 1 or tolerance <= 0
                 if not risky:
-                    blur_pair(ring_u[scale], ring_v[scale], upper, wide, taps32, fields32)
+                    blur_pair(ring_u[scale], ring_v[scale], upper, channels, phases * length, True, taps32, fields32)
                     for which in range(2):
                         if not first <= upper + which < last:
                             continue
@@ -186,9 +186,24 @@ def block_losses(
 
 
 @kernel
-def blur_pair(u: rows.Samples, v: rows.Samples, upper: int, wide: int, taps: rows.Real, fields: rows.Real) -> None:
-    rows.blur_down(u, upper % rows.RING, taps, fields[0, :wide], fields[1, :wide], fields[4, :wide], fields[5, :wide])
-    rows.blur_down(v, upper % rows.RING, taps, fields[2, :wide], fields[3, :wide], fields[6, :wide], fields[7, :wide])
+def blur_pair(
+    u: rows.Samples, v: rows.Samples, upper: int, channels: int, plane: int, centred: bool,
+    taps: rows.Real, fields: rows.Real,
+) -> None:  # fmt: skip
+    """Fields 0 to 3 and 4 to 7: of window rows `upper` and the next, before the horizontal pass."""
+    oldest, middle = upper % rows.RING, (upper + rows.RING // 2) % rows.RING
+    for c in range(channels):
+        a, b = c * plane, (c + 1) * plane
+        centre = rows.centre_of(u[middle, a:b]) if centred else 0.0
+        rows.blur_down(
+            u, oldest, a, centre, taps,
+            fields[0, a:b], fields[1, a:b], fields[4, a:b], fields[5, a:b],
+        )
+        centre = rows.centre_of(v[middle, a:b]) if centred else 0.0
+        rows.blur_down(
+            v, oldest, a, centre, taps,
+            fields[2, a:b], fields[3, a:b], fields[6, a:b], fields[7, a:b],
+        )
 
 
 @kernel
@@ -201,7 +216,7 @@ def blur_row(fields: rows.Real, which: int, channels: int, phases: int, length: 
 
 @kernel
 def precise_row(u: rows.Samples, v: rows.Samples, upper: int, which: int, wide: int, channels: int, phases: int, length: int, taps: Array, fields: Array) -> None:
-    blur_pair(u, v, upper, wide, taps, fields)
+    blur_pair(u, v, upper, channels, phases * length, False, taps, fields)
     blur_row(fields, which, channels, phases, length, taps)
     rows.losses(fields[8, :wide], fields[9, :wide], fields[10, :wide], fields[11, :wide], fields[12, :wide], fields[13, :wide])
 

@@ -65,6 +65,15 @@ def load(x: Image, y: Image, length: int, u: Samples, v: Samples) -> None:
 
 
 @kernel
+def centre_of(row: Samples) -> float:
+    """Mean of a row as a whole number, so that samples stay exact when it is subtracted."""
+    total = np.float32(0)
+    for i in range(len(row)):
+        total += row[i]
+    return np.rint(total / len(row))
+
+
+@kernel
 def _window(
     w: Any, a0: Any, a1: Any, a2: Any, a3: Any, a4: Any, a5: Any,
     a6: Any, a7: Any, a8: Any, a9: Any, a10: Any,
@@ -78,27 +87,40 @@ def _window(
 def blur_down(
     ring: Samples,
     oldest: int,
+    start: int,
+    centre: float,
     taps: Real,
     mean: Real,
     square: Real,
     next_mean: Real,
     next_square: Real,
 ) -> None:
-    """Weighted mean and mean square of each column in two rows of windows.
+    """Weighted mean and mean square of `sample - centre` down each column, for two rows of windows.
 
-    The windows take rows 0 to 10 and 1 to 11 of the ring's 12, counted from `oldest`.
+    The windows take rows 0 to 10 and 1 to 11 of the ring's 12, counted from `oldest`; columns are
+    counted from `start`.
     """
     real = mean.dtype.type
+    middle = real(centre)
     w0, w1, w2, w3, w4, w5 = taps
     w = (w0, w1, w2, w3, w4, w5)
-    r0, r1, r2 = ring[oldest % 12], ring[(oldest + 1) % 12], ring[(oldest + 2) % 12]
-    r3, r4, r5 = ring[(oldest + 3) % 12], ring[(oldest + 4) % 12], ring[(oldest + 5) % 12]
-    r6, r7, r8 = ring[(oldest + 6) % 12], ring[(oldest + 7) % 12], ring[(oldest + 8) % 12]
-    r9, r10, r11 = ring[(oldest + 9) % 12], ring[(oldest + 10) % 12], ring[(oldest + 11) % 12]
+    r0 = ring[oldest % RING, start:]
+    r1 = ring[(oldest + 1) % RING, start:]
+    r2 = ring[(oldest + 2) % RING, start:]
+    r3 = ring[(oldest + 3) % RING, start:]
+    r4 = ring[(oldest + 4) % RING, start:]
+    r5 = ring[(oldest + 5) % RING, start:]
+    r6 = ring[(oldest + 6) % RING, start:]
+    r7 = ring[(oldest + 7) % RING, start:]
+    r8 = ring[(oldest + 8) % RING, start:]
+    r9 = ring[(oldest + 9) % RING, start:]
+    r10 = ring[(oldest + 10) % RING, start:]
+    r11 = ring[(oldest + 11) % RING, start:]
     for i in range(len(mean)):
-        a0, a1, a2, a3 = real(r0[i]), real(r1[i]), real(r2[i]), real(r3[i])
-        a4, a5, a6, a7 = real(r4[i]), real(r5[i]), real(r6[i]), real(r7[i])
-        a8, a9, a10, a11 = real(r8[i]), real(r9[i]), real(r10[i]), real(r11[i])
+        a0, a1, a2 = real(r0[i]) - middle, real(r1[i]) - middle, real(r2[i]) - middle
+        a3, a4, a5 = real(r3[i]) - middle, real(r4[i]) - middle, real(r5[i]) - middle
+        a6, a7, a8 = real(r6[i]) - middle, real(r7[i]) - middle, real(r8[i]) - middle
+        a9, a10, a11 = real(r9[i]) - middle, real(r10[i]) - middle, real(r11[i]) - middle
         mean[i] = _window(w, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10)
         next_mean[i] = _window(w, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)
         a0, a1, a2, a3 = a0 * a0, a1 * a1, a2 * a2, a3 * a3
@@ -150,15 +172,16 @@ def contrast_loss(
         how delicate the row is: the sum of what an error of one part in the mean squares makes of
         the losses.
     """
-    half, one, c2 = np.float32(0.5), np.float32(1), np.float32(C2)
+    half, one, c2, noise = np.float32(0.5), np.float32(1), np.float32(C2), np.float32(16)
     risk = np.float32(0)
     for i in range(len(loss)):
         energy_u, energy_v = mean_u[i] * mean_u[i], mean_v[i] * mean_v[i]
         variance_u, variance_v = square_u[i] - energy_u, square_v[i] - energy_v
-        scale = one / (half * (variance_u + variance_v) + c2)
-        value = variance_u * scale
+        total, dither = half * (variance_u + variance_v) + c2, noise + variance_v
+        inverse = one / (total * dither)
+        value = variance_u * (inverse * dither)
         loss[i] = value
-        risk += (energy_u + half * value * energy_v) * scale
+        risk += inverse * (energy_u * dither + half * noise * value * energy_v)
     return float(risk)
 
 
