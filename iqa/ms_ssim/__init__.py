@@ -25,11 +25,15 @@ class Scores:
         errors: per item, None where it has a score.
         scales: float64 `[N, 5]`, the channel mean of each scale's contrast-structure term (last:
             SSIM); None unless asked for.
+        maps: per item float32 `[H - 10, W - 10]`, the local SSIM of the full scale averaged over
+            channels (value `[i, j]` is of the window around pixel `[i + 5, j + 5]`), None where the
+            item failed; None unless asked for.
     """
 
     values: NDArray[np.float64]
     errors: list[ItemError | None]
     scales: NDArray[np.float64] | None = None
+    maps: list[NDArray[np.float32] | None] | None = None
 
 
 def score(
@@ -37,6 +41,7 @@ def score(
     distorted: Sequence[Image],
     *,
     scales: bool = False,
+    maps: bool = False,
     device: str = "cpu",
     threads: int | None = None,
 ) -> Scores:
@@ -48,6 +53,7 @@ def score(
         references: the originals.
         distorted: as many images, each compared with the reference at the same index.
         scales: also return the terms of the five scales.
+        maps: also return where the distortion is; made on the CPU whatever the device.
         device: "cpu", or a CUDA device such as "cuda:0".
         threads: of the CPU to use at most (None: all that the process may use); the scores do not
             depend on it.
@@ -56,19 +62,22 @@ def score(
         ValueError: there are not as many distorted images as references.
     """
     errors = [_check(x, y) for x, y in zip(references, distorted, strict=True)]
-    good = [index for index, error in enumerate(errors) if error is None]
-    originals, copies = [references[i] for i in good], [distorted[i] for i in good]
+    sound = [index for index, error in enumerate(errors) if error is None]
+    originals, copies = [references[i] for i in sound], [distorted[i] for i in sound]
     values, terms = np.full(len(errors), np.nan), np.full((len(errors), SCALES), np.nan)
-    if device == "cpu":
-        for index, found in zip(good, cpu.terms(originals, copies, threads), strict=True):
-            values[index], terms[index] = pool(found)
-    elif good:
+    local: list[NDArray[np.float32] | None] = [None] * len(errors)
+    if device == "cpu" or maps:
+        found = cpu.terms_and_maps(originals, copies, threads, maps=maps)
+        for index, (pair_terms, pair_map) in zip(sound, found, strict=True):
+            values[index], terms[index] = pool(pair_terms)
+            local[index] = pair_map
+    if device != "cpu" and sound:
         from iqa.ms_ssim import gpu  # needs torch, which an installation without a GPU lacks
 
-        values[good], terms[good], failures = gpu.scores_and_scales(originals, copies, device)
-        for index, failure in zip(good, failures, strict=True):
+        values[sound], terms[sound], failures = gpu.scores_and_scales(originals, copies, device)
+        for index, failure in zip(sound, failures, strict=True):
             errors[index] = failure
-    return Scores(values, errors, terms if scales else None)
+    return Scores(values, errors, terms if scales else None, local if maps else None)
 
 
 def _check(original: Image, copy: Image) -> ItemError | None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.images import Image
-from iqa.jit import kernel
+from iqa.jit import row_kernel
 from iqa.ms_ssim.pooling import C1, C2
 
 Samples = NDArray[np.float32]
@@ -30,25 +30,31 @@ Real = NDArray[Any]  # float32, or float64 where a row needs it
 
 CENTRE = 255.0
 RING = 12
+IRREGULAR = 16
 
 
-@kernel
+@row_kernel
 def separate(row: Image, columns: NDArray[np.int64], channels: int, planes: Image) -> None:
-    """Pick the pixels `columns` of an interleaved row into planes `[C, N]`; all but 16 are consecutive."""
+    """Copy the pixels `columns` of an interleaved row into planes `[C, N]`.
+
+    Columns are consecutive from the one at `IRREGULAR` on.
+    """
     for c in range(channels):
-        for j in range(16):
+        for j in range(IRREGULAR):
             planes[c, j] = row[columns[j] * channels + c]
-    rest = row[columns[16] * channels :]
-    count = len(columns) - 16
+    rest = row[columns[IRREGULAR] * channels :]
+    count = len(columns) - IRREGULAR
     if channels == 1:
-        planes[0, 16 : 16 + count] = rest[:count]
+        grey = planes[0, IRREGULAR:]
+        for j in range(count):
+            grey[j] = rest[j]
     else:
-        red, green, blue = planes[0, 16:], planes[1, 16:], planes[2, 16:]
+        red, green, blue = planes[0, IRREGULAR:], planes[1, IRREGULAR:], planes[2, IRREGULAR:]
         for j in range(count):
             red[j], green[j], blue[j] = rest[3 * j], rest[3 * j + 1], rest[3 * j + 2]
 
 
-@kernel
+@row_kernel
 def load(x: Image, y: Image, length: int, u: Samples, v: Samples) -> None:
     """Four phases of difference and centred sum of a plane of pixels."""
     centre = np.float32(CENTRE)
@@ -64,7 +70,7 @@ def load(x: Image, y: Image, length: int, u: Samples, v: Samples) -> None:
         v2[j], v3[j] = x2 + y2 - centre, x3 + y3 - centre
 
 
-@kernel
+@row_kernel
 def centre_of(row: Samples) -> float:
     """Mean of a row as a whole number, so that samples stay exact when it is subtracted."""
     total = np.float32(0)
@@ -73,7 +79,7 @@ def centre_of(row: Samples) -> float:
     return np.rint(total / len(row))
 
 
-@kernel
+@row_kernel
 def _window(
     w: Any, a0: Any, a1: Any, a2: Any, a3: Any, a4: Any, a5: Any,
     a6: Any, a7: Any, a8: Any, a9: Any, a10: Any,
@@ -83,7 +89,7 @@ def _window(
     return pairs + w[4] * (a4 + a6) + w[5] * a5
 
 
-@kernel
+@row_kernel
 def blur_down(
     ring: Samples,
     oldest: int,
@@ -130,7 +136,7 @@ def blur_down(
         next_square[i] = _window(w, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)
 
 
-@kernel
+@row_kernel
 def blur_along(row: Real, phases: int, length: int, taps: Real, out: Real) -> None:
     """Weighted means of 11 neighbouring pixels of one channel; both rows `phases * length` long."""
     w0, w1, w2, w3, w4, w5 = taps
@@ -162,7 +168,7 @@ def blur_along(row: Real, phases: int, length: int, taps: Real, out: Real) -> No
             )  # fmt: skip
 
 
-@kernel
+@row_kernel
 def contrast_loss(
     mean_u: Samples, square_u: Samples, mean_v: Samples, square_v: Samples, loss: Samples
 ) -> float:
@@ -185,7 +191,7 @@ def contrast_loss(
     return float(risk)
 
 
-@kernel
+@row_kernel
 def losses(
     mean_u: Array, square_u: Array, mean_v: Array, square_v: Array, contrast: Array, ssim: Array
 ) -> None:
@@ -199,14 +205,14 @@ def losses(
         ssim[i] = value + luminance - value * luminance
 
 
-@kernel
+@row_kernel
 def accumulate(row: Real, sums: Array) -> None:
     """Add a row to the sums of its windows."""
     for i in range(len(sums)):
         sums[i] += row[i]
 
 
-@kernel
+@row_kernel
 def halve_phases(above: Samples, below: Samples, length: int, out: Samples) -> None:
     """Means of 2x2 pixels of two rows whose left and right pixels are in neighbouring phases."""
     quarter = np.float32(0.25)
@@ -215,7 +221,7 @@ def halve_phases(above: Samples, below: Samples, length: int, out: Samples) -> N
         out[j] = quarter * ((above[j] + a[j]) + (below[j] + b[j]))
 
 
-@kernel
+@row_kernel
 def halve_neighbours(above: Samples, below: Samples, length: int, out: Samples) -> None:
     """Means of 2x2 pixels of two rows of one phase; `length` is that of the result."""
     quarter = np.float32(0.25)
