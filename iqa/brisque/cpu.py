@@ -21,7 +21,7 @@ from iqa.brisque.cpu_sums import add_row
 from iqa.brisque.features import MOMENTS, SCALES, features_from_moments
 from iqa.brisque.reference import resize_weights
 from iqa.images import Image
-from iqa.jit import kernel
+from iqa.jit import row_kernel
 from iqa.parallel import parallel_map
 
 Array = NDArray[np.float64]
@@ -40,11 +40,13 @@ class _Plane(NamedTuple):
         rows: ring of pixel rows, and one row more: what lies outside of the image.
         coefficients: the last three rows of MSCN coefficients, each wrapped by one column.
         zeros: for each of them, whether some may be 0.
+        at: scratch, places in the ring.
     """
 
     rows: NDArray[Any]
     coefficients: NDArray[np.float32]
     zeros: NDArray[np.bool_]
+    at: Integers
 
 
 class _Scratch(NamedTuple):
@@ -52,9 +54,10 @@ class _Scratch(NamedTuple):
     wide_line: Array
     lines: NDArray[np.float32]
     wide_lines: Array
+    at: Integers
 
 
-@kernel
+@row_kernel
 def _add_two_rows(
     plane: _Plane, count: int, row: int, end: int, height: int, width: int, exact: bool, add: bool,
     scratch: _Scratch, sums: Array,
@@ -64,7 +67,7 @@ def _add_two_rows(
     `count` is the number of rows done before: it says which of the three buffers come next.
     """
     ring = len(plane.rows) - 1
-    at = np.empty(NEIGHBOURS, np.int64)
+    at = plane.at
     for tap in range(NEIGHBOURS):
         source = row - RADIUS + tap
         at[tap] = source % ring if 0 <= source < height else ring
@@ -83,7 +86,7 @@ def _add_two_rows(
             add_row(coefficients, plane.coefficients[above], START, width, zeros, sums)
 
 
-@kernel
+@row_kernel
 def _sweep(
     image: Image, rows: tuple[int, int], half_rows: tuple[int, int], full: _Plane, half: _Plane,
     halving: Halving, exact: bool, add: bool, scratch: _Scratch, sums: Array,
@@ -98,7 +101,9 @@ def _sweep(
     row, half_row = rows[0], half_rows[0]
     count = half_count = 0 if add else 2
     source = max(half_row - RADIUS, 0)
-    y = min(max(row - RADIUS, 0), halving.row_indices[source].min())
+    y = max(row - RADIUS, 0)
+    for index in halving.row_indices[source]:
+        y = min(y, index)
     while row < rows[1] or half_row < half_rows[1]:
         if y < height:
             luma_row(image, y, full.rows[y % ring, RADIUS:])
@@ -109,16 +114,20 @@ def _sweep(
             row, count = row + 2, count + 2
         while half_row < half_rows[1]:
             if source < half_height:
-                if halving.row_indices[source].max() > y:
+                at = scratch.at
+                last = 0
+                for tap in range(len(at)):
+                    index = halving.row_indices[source, tap]
+                    last = max(last, index)
+                    at[tap] = index % ring
+                if last > y:
                     break
-                at = halving.row_indices[source] % ring
                 out = half.rows[source % half_ring, RADIUS : RADIUS + half_width]
-                pixels = full.rows[:, RADIUS:]
                 if exact:
                     weights = halving.row_weights[source]
-                    half_row_odd(pixels, at, weights, halving, scratch.wide_line, out)
+                    half_row_odd(full.rows, at, weights, halving, scratch.wide_line, out)
                 else:
-                    half_row_even(pixels, at, scratch.line, out)
+                    half_row_even(full.rows, at, scratch.line, out)
             if source == half_row + RADIUS + 1:
                 _add_two_rows(
                     half, half_count, half_row, half_rows[1], half_height, half_width, exact, add,
@@ -141,6 +150,7 @@ def _plane(ring: int, width: int, dtype: type[np.floating[Any]]) -> _Plane:
         rows=np.full((ring + 1, length), -MIDDLE, dtype),
         coefficients=np.empty((3, length), np.float32),
         zeros=np.empty(3, np.bool_),
+        at=np.empty(NEIGHBOURS, np.int64),
     )
 
 
@@ -157,6 +167,7 @@ def _strip_moments(strip: tuple[Image, int, int]) -> Array:
         wide_line=np.empty(width),
         lines=np.empty(LINES, np.float32),
         wide_lines=np.empty(LINES),
+        at=np.empty(rows[0].shape[1], np.int64),
     )
     full = _plane(max(NEIGHBOURS, rows[0].shape[1]), width, np.float32)
     half = _plane(NEIGHBOURS, width // 2, np.float64 if exact else np.float32)
