@@ -30,6 +30,7 @@ Integers = NDArray[np.int64]
 # Strips are cut by the image alone, so that sums have the same bits on any number of threads.
 STRIP_ROWS = 512
 NEIGHBOURS = 2 * RADIUS + 2  # rows that two rows of coefficients are made of
+CACHE_LINE = 64  # bytes
 START = 16  # column of a coefficient buffer where the row begins: aligned, with room to wrap
 
 
@@ -144,11 +145,21 @@ def _resize_table(length: int) -> tuple[Integers, Array]:
     return indices.astype(np.int64), weights
 
 
+def _aligned(shape: tuple[int, int], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    """An uninitialised array that begins at a cache line, as whole vectors are read fastest."""
+    size = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    memory = np.empty(size + CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
 def _plane(ring: int, width: int, dtype: type[np.floating[Any]]) -> _Plane:
     length = -(-width // BLOCK) * BLOCK + LINE
+    rows = _aligned((ring + 1, length), dtype)
+    rows[:] = -MIDDLE
     return _Plane(
-        rows=np.full((ring + 1, length), -MIDDLE, dtype),
-        coefficients=np.empty((3, length), np.float32),
+        rows=rows,
+        coefficients=_aligned((3, length), np.float32),
         zeros=np.empty(3, np.bool_),
         at=np.empty(NEIGHBOURS, np.int64),
     )
@@ -163,9 +174,9 @@ def _strip_moments(strip: tuple[Image, int, int]) -> Array:
     rows, columns = _resize_table(height), _resize_table(width)
     halving = Halving(*rows, np.ascontiguousarray(columns[0].T), np.ascontiguousarray(columns[1].T))
     scratch = _Scratch(
-        line=np.empty(width + 2 * MIRRORED, np.float32),
+        line=_aligned((1, width + 2 * MIRRORED), np.float32)[0],
         wide_line=np.empty(width),
-        lines=np.empty(LINES, np.float32),
+        lines=_aligned((1, LINES), np.float32)[0],
         wide_lines=np.empty(LINES),
         at=np.empty(rows[0].shape[1], np.int64),
     )

@@ -23,7 +23,7 @@ BLOCK = 192
 LINE = BLOCK + 16  # 6 more columns than a block, in whole vectors
 LINES = 4 * LINE  # mean and square of either row
 # A pixel closer to its mean, or with less variance, than float32 can tell is computed in float64.
-NEAR_DIFFERENCE = np.float32(2.5e-4)
+NEAR_DIFFERENCE = np.float32(1e-4)
 NEAR_VARIANCE = np.float32(0.05)
 ONE = np.float32(1)
 
