@@ -1,4 +1,4 @@
-"""The calls that load consists of: files for a metric's route, and the score that must come back."""
+"""The calls of a load: files for a metric's route, and the score that must come back."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ PATIENCE = 120.0  # seconds within which every client must have its first answer
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-class WrongAnswer(Exception):
+class WrongAnswerError(Exception):
     """A service refused a request or gave a wrong score, so that its speed means nothing."""
 
 
@@ -86,7 +86,7 @@ def measure(
         tolerance: largest accepted deviation from the expected score.
 
     Raises:
-        WrongAnswer: an answer was not the expected score.
+        WrongAnswerError: an answer was not the expected score.
         OSError: the service is not there, or hung up.
         TimeoutError: it stopped answering.
     """
@@ -187,13 +187,13 @@ class _Client(asyncio.Protocol):
         self._sent = time.perf_counter()
         self._transport.write(request)
 
-    def _fault(self, body: bytes) -> WrongAnswer | None:
+    def _fault(self, body: bytes) -> WrongAnswerError | None:
         if not self._answer.startswith(b"HTTP/1.1 200 "):
-            return WrongAnswer(self._answer.decode(errors="replace"))
+            return WrongAnswerError(self._answer.decode(errors="replace"))
         score = json.loads(body)["score"]
         if abs(score - self._expected) <= self._tolerance:
             return None
-        return WrongAnswer(f"score {score}, expected {self._expected}")
+        return WrongAnswerError(f"score {score}, expected {self._expected}")
 
     def _end(self, fault: Exception | None) -> None:
         for future in (self.first_answer, self.last_answer):

@@ -19,7 +19,7 @@ from iqa.brisque import regressor
 def _import_torchvision() -> None:
     """Import what piq needs although PyPI's torchvision expects the operators of a CUDA build."""
     try:
-        import torchvision  # noqa: F401 # imported for piq
+        import torchvision  # imported for piq
     except RuntimeError:
         for name in [name for name in sys.modules if name.startswith("torchvision")]:
             del sys.modules[name]

@@ -26,7 +26,7 @@ class Server:
             log: file that takes what it prints.
         """
         with log.open("wb") as output:
-            self._process = subprocess.Popen(  # noqa: S603  (the benchmark's own commands)
+            self._process = subprocess.Popen(
                 command,
                 env={**os.environ, **environment},
                 stdout=output,

@@ -21,7 +21,7 @@ from iqa.brisque.cpu_sums import add_row
 from iqa.brisque.features import MOMENTS, SCALES, features_from_moments
 from iqa.brisque.reference import resize_weights
 from iqa.images import Image
-from iqa.jit import kernel
+from iqa.jit import row_kernel
 from iqa.parallel import parallel_map
 
 Array = NDArray[np.float64]
@@ -30,6 +30,7 @@ Integers = NDArray[np.int64]
 # Strips are cut by the image alone, so that sums have the same bits on any number of threads.
 STRIP_ROWS = 512
 NEIGHBOURS = 2 * RADIUS + 2  # rows that two rows of coefficients are made of
+CACHE_LINE = 64  # bytes
 START = 16  # column of a coefficient buffer where the row begins: aligned, with room to wrap
 
 
@@ -40,11 +41,13 @@ class _Plane(NamedTuple):
         rows: ring of pixel rows, and one row more: what lies outside of the image.
         coefficients: the last three rows of MSCN coefficients, each wrapped by one column.
         zeros: for each of them, whether some may be 0.
+        at: scratch, places in the ring.
     """
 
     rows: NDArray[Any]
     coefficients: NDArray[np.float32]
     zeros: NDArray[np.bool_]
+    at: Integers
 
 
 class _Scratch(NamedTuple):
@@ -52,9 +55,10 @@ class _Scratch(NamedTuple):
     wide_line: Array
     lines: NDArray[np.float32]
     wide_lines: Array
+    at: Integers
 
 
-@kernel
+@row_kernel
 def _add_two_rows(
     plane: _Plane, count: int, row: int, end: int, height: int, width: int, exact: bool, add: bool,
     scratch: _Scratch, sums: Array,
@@ -64,7 +68,7 @@ def _add_two_rows(
     `count` is the number of rows done before: it says which of the three buffers come next.
     """
     ring = len(plane.rows) - 1
-    at = np.empty(NEIGHBOURS, np.int64)
+    at = plane.at
     for tap in range(NEIGHBOURS):
         source = row - RADIUS + tap
         at[tap] = source % ring if 0 <= source < height else ring
@@ -83,12 +87,12 @@ def _add_two_rows(
             add_row(coefficients, plane.coefficients[above], START, width, zeros, sums)
 
 
-@kernel
+@row_kernel
 def _sweep(
     image: Image, rows: tuple[int, int], half_rows: tuple[int, int], full: _Plane, half: _Plane,
     halving: Halving, exact: bool, add: bool, scratch: _Scratch, sums: Array,
 ) -> None:  # fmt: skip
-    """Sweep `rows` (first, last) and the rows `half_rows` of the half-size image and add their sums.
+    """Sweep `rows` (first, last) and `half_rows` of the half-size image and add their sums.
 
     Without `add` each range is one row, whose coefficients are left for the sweep that follows.
     """
@@ -98,7 +102,9 @@ def _sweep(
     row, half_row = rows[0], half_rows[0]
     count = half_count = 0 if add else 2
     source = max(half_row - RADIUS, 0)
-    y = min(max(row - RADIUS, 0), halving.row_indices[source].min())
+    y = max(row - RADIUS, 0)
+    for index in halving.row_indices[source]:
+        y = min(y, index)
     while row < rows[1] or half_row < half_rows[1]:
         if y < height:
             luma_row(image, y, full.rows[y % ring, RADIUS:])
@@ -109,16 +115,20 @@ def _sweep(
             row, count = row + 2, count + 2
         while half_row < half_rows[1]:
             if source < half_height:
-                if halving.row_indices[source].max() > y:
+                at = scratch.at
+                last = 0
+                for tap in range(len(at)):
+                    index = halving.row_indices[source, tap]
+                    last = max(last, index)
+                    at[tap] = index % ring
+                if last > y:
                     break
-                at = halving.row_indices[source] % ring
                 out = half.rows[source % half_ring, RADIUS : RADIUS + half_width]
-                pixels = full.rows[:, RADIUS:]
                 if exact:
                     weights = halving.row_weights[source]
-                    half_row_odd(pixels, at, weights, halving, scratch.wide_line, out)
+                    half_row_odd(full.rows, at, weights, halving, scratch.wide_line, out)
                 else:
-                    half_row_even(pixels, at, scratch.line, out)
+                    half_row_even(full.rows, at, scratch.line, out)
             if source == half_row + RADIUS + 1:
                 _add_two_rows(
                     half, half_count, half_row, half_rows[1], half_height, half_width, exact, add,
@@ -135,12 +145,23 @@ def _resize_table(length: int) -> tuple[Integers, Array]:
     return indices.astype(np.int64), weights
 
 
+def _aligned(shape: tuple[int, int], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    """An uninitialised array that begins at a cache line, as whole vectors are read fastest."""
+    size = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    memory = np.empty(size + CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
 def _plane(ring: int, width: int, dtype: type[np.floating[Any]]) -> _Plane:
     length = -(-width // BLOCK) * BLOCK + LINE
+    rows = _aligned((ring + 1, length), dtype)
+    rows[:] = -MIDDLE
     return _Plane(
-        rows=np.full((ring + 1, length), -MIDDLE, dtype),
-        coefficients=np.empty((3, length), np.float32),
+        rows=rows,
+        coefficients=_aligned((3, length), np.float32),
         zeros=np.empty(3, np.bool_),
+        at=np.empty(NEIGHBOURS, np.int64),
     )
 
 
@@ -153,10 +174,11 @@ def _strip_moments(strip: tuple[Image, int, int]) -> Array:
     rows, columns = _resize_table(height), _resize_table(width)
     halving = Halving(*rows, np.ascontiguousarray(columns[0].T), np.ascontiguousarray(columns[1].T))
     scratch = _Scratch(
-        line=np.empty(width + 2 * MIRRORED, np.float32),
+        line=_aligned((1, width + 2 * MIRRORED), np.float32)[0],
         wide_line=np.empty(width),
-        lines=np.empty(LINES, np.float32),
+        lines=_aligned((1, LINES), np.float32)[0],
         wide_lines=np.empty(LINES),
+        at=np.empty(rows[0].shape[1], np.int64),
     )
     full = _plane(max(NEIGHBOURS, rows[0].shape[1]), width, np.float32)
     half = _plane(NEIGHBOURS, width // 2, np.float64 if exact else np.float32)

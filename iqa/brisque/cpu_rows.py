@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.images import Image
-from iqa.jit import kernel
+from iqa.jit import row_kernel
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -16,6 +16,7 @@ Integers = NDArray[np.int64]
 
 # Taken from every pixel: differences and variances stay as they are, their rounding gets smaller.
 MIDDLE = np.float32(128)
+MARGIN = 3  # columns left of the image that a row of pixels begins with
 MIRRORED = 3  # columns that the halving filter reads beyond either end of a row
 
 RED, GREEN, BLUE, HALF = np.array([19595, 38470, 7471, 32768], np.float32)
@@ -33,7 +34,7 @@ class Halving(NamedTuple):
     column_weights: Array
 
 
-@kernel
+@row_kernel
 def luma_row(image: Image, y: int, out: Floats) -> None:
     """Row `y` of the luma, less `MIDDLE`, rounded as Pillow does: all steps are exact integers."""
     channels = image.shape[2]
@@ -48,7 +49,7 @@ def luma_row(image: Image, y: int, out: Floats) -> None:
             out[x] = np.float32(np.int32((weighted + HALF) * UNIT)) - MIDDLE
 
 
-@kernel
+@row_kernel
 def _bicubic_columns(
     a: Floats, b: Floats, c: Floats, d: Floats, e: Floats, f: Floats, g: Floats, h: Floats,
     out: Floats,
@@ -57,7 +58,7 @@ def _bicubic_columns(
         out[x] = B0 * (a[x] + h[x]) + B1 * (b[x] + g[x]) + B2 * (c[x] + f[x]) + B3 * (d[x] + e[x])
 
 
-@kernel
+@row_kernel
 def _bicubic_row(line: Floats, out: Floats) -> None:
     for x in range(len(out)):
         k = 2 * x
@@ -65,7 +66,7 @@ def _bicubic_row(line: Floats, out: Floats) -> None:
         out[x] = outer + B2 * (line[k + 2] + line[k + 5]) + B3 * (line[k + 3] + line[k + 4])
 
 
-@kernel
+@row_kernel
 def half_row_even(rows: Floats, at: Integers, line: Floats, out: Floats) -> None:
     """Half-size row `[W // 2]` of 8 rows, those of the ring `rows` `at` these places.
 
@@ -75,7 +76,7 @@ def half_row_even(rows: Floats, at: Integers, line: Floats, out: Floats) -> None
     _bicubic_columns(
         rows[at[0]], rows[at[1]], rows[at[2]], rows[at[3]],
         rows[at[4]], rows[at[5]], rows[at[6]], rows[at[7]],
-        line[MIRRORED : MIRRORED + width],
+        line,
     )  # fmt: skip
     for x in range(MIRRORED):
         line[MIRRORED - 1 - x] = line[MIRRORED + x]
@@ -83,14 +84,14 @@ def half_row_even(rows: Floats, at: Integers, line: Floats, out: Floats) -> None
     _bicubic_row(line, out)
 
 
-@kernel
+@row_kernel
 def half_row_odd(
     rows: Floats, at: Integers, weights: Array, halving: Halving, line: Array, out: Array
 ) -> None:
     """Half-size row `[W // 2]` in float64, where a side is odd; `line` is scratch, `[W]`."""
     line[:] = 0.0
     for tap in range(len(at)):
-        row, weight = rows[at[tap]], weights[tap]
+        row, weight = rows[at[tap], MARGIN:], weights[tap]
         for x in range(len(line)):
             line[x] += weight * row[x]
     out[:] = 0.0

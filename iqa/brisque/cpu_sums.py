@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.jit import kernel
+from iqa.jit import row_kernel
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -13,7 +13,7 @@ Floats = NDArray[np.float32]
 ZERO, ONE = np.float32(0), np.float32(1)
 
 
-@kernel
+@row_kernel
 def _add_own(row: Floats, sums: Array) -> None:
     absolute = square = ZERO
     for x in range(len(row)):
@@ -23,7 +23,7 @@ def _add_own(row: Floats, sums: Array) -> None:
     sums[1] += square
 
 
-@kernel
+@row_kernel
 def _add_products(row: Floats, other: Floats, zeros: bool, sums: Array) -> None:
     left = absolute = left_square = right_square = ZERO
     for x in range(len(row)):
@@ -45,7 +45,7 @@ def _add_products(row: Floats, other: Floats, zeros: bool, sums: Array) -> None:
     sums[4] += right_square
 
 
-@kernel
+@row_kernel
 def add_row(row: Floats, above: Floats, start: int, width: int, zeros: bool, sums: Array) -> None:
     """Add a row's 22 sums, in the order of `features`.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.jit import row_kernel
@@ -87,7 +86,7 @@ def _load(
 def _blur_down(
     rings: Samples, scale: int, top: int, channels: int, plane: int, taps: Real, fields: Real
 ) -> None:
-    """Lines 0 to 3 and 4 to 7 of `fields`: column means of the windows of row `top` and the next."""
+    """Lines 0-3 and 4-7 of `fields`: column means of the windows of row `top` and the next."""
     oldest, middle = top % RING, (top + RING // 2) % RING
     for which in range(2):
         ring = rings[which, scale]
