@@ -82,7 +82,7 @@ def assert_problem(response: httpx.Response, status: int, code: str) -> None:
 
 
 def new_lines(service: RunningService, before: int, count: int) -> list[dict[str, object]]:
-    """The log after its first `before` lines, once it has `count` more; it lags answers a little."""
+    """The log after its first `before` lines, once it has `count` more: it lags a little."""
     end = time.monotonic() + 10
     while True:
         lines = service.log.read_text().splitlines()[before:]
@@ -286,9 +286,7 @@ async def test_a_burst_of_mixed_sizes_is_batched_and_each_gets_its_own_score(
     assert large_batches() > before
 
 
-def test_without_a_backend_and_when_full_it_says_so(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
+def test_without_a_backend_and_when_full_it_says_so(tmp_path: Path) -> None:
     log = tmp_path / "log"
     alone = launch(log, "--workers=1", "--triton-url=127.0.0.1:9", IQA_MAX_IN_FLIGHT="1")
     try:
