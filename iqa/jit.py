@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from numba import njit
 
+from iqa.jit_cache import KernelCache
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Sums may be reordered and multiply-adds fused, so that inner loops vectorise. Not `nnan`, `ninf`
@@ -15,12 +17,12 @@ FAST_MATH = {"reassoc", "contract", "nsz"}
 
 
 def kernel(function: Function) -> Function:
-    """Compile on first call, without the GIL; kept on disk where any cache folder is writable."""
+    """Compile on first call, without the GIL; kept on disk, see `jit_cache`."""
     return _compiled(function)
 
 
 def row_kernel(function: Function) -> Function:
-    """The same for the inner parts of a kernel, which are called for every row and allocate nothing.
+    """The same for kernels that run once for every row, or call such ones, and allocate nothing.
 
     Without allocation the views that they take of arrays need no reference counts, and each of
     those would be an atomic operation: a quarter of the time of a short row.
@@ -29,8 +31,12 @@ def row_kernel(function: Function) -> Function:
 
 
 def _compiled(function: Function, **extra: bool) -> Function:
-    options: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy", **extra}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder to cache in, as on a read-only file system
-        return njit(**options)(function)
+    options: dict[str, Any] = {
+        "nogil": True,
+        "fastmath": FAST_MATH,
+        "error_model": "numpy",
+        **extra,
+    }
+    compiled: Any = njit(**options)(function)
+    compiled._cache = KernelCache(function)  # type: ignore[no-untyped-call] # its base is Numba's
+    return compiled
