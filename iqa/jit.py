@@ -22,7 +22,7 @@ def kernel(function: Function) -> Function:
 
 
 def row_kernel(function: Function) -> Function:
-    """The same for kernels that run once for every row, or call such ones, and allocate nothing.
+    """The same for inner parts of a kernel, which are called for every row and allocate nothing.
 
     Without allocation the views that they take of arrays need no reference counts, and each of
     those would be an atomic operation: a quarter of the time of a short row.

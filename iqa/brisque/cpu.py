@@ -92,7 +92,7 @@ def _sweep(
     image: Image, rows: tuple[int, int], half_rows: tuple[int, int], full: _Plane, half: _Plane,
     halving: Halving, exact: bool, add: bool, scratch: _Scratch, sums: Array,
 ) -> None:  # fmt: skip
-    """Add the sums of `rows` (first, last) and of the rows `half_rows` of the half-size image.
+    """Sweep `rows` (first, last) and `half_rows` of the half-size image and add their sums.
 
     Without `add` each range is one row, whose coefficients are left for the sweep that follows.
     """

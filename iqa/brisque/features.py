@@ -79,11 +79,11 @@ def features_from_moments(moments: Array, pixels: NDArray[np.int64]) -> Array:
         index = nearest(ratios, ratio)
         mean = (right - left) * spreads[index]
 
-    rows = np.empty((len(moments), SCALES, 18))
-    rows[:, :, 0:1], rows[:, :, 1:2] = shape, square
-    rows[:, :, 2::4], rows[:, :, 3::4] = shapes[index], mean
-    rows[:, :, 4::4], rows[:, :, 5::4] = left_variance, right_variance
-    rows = rows.reshape(len(moments), 18 * SCALES)
+    scales = np.empty((len(moments), SCALES, 18))
+    scales[:, :, 0:1], scales[:, :, 1:2] = shape, square
+    scales[:, :, 2::4], scales[:, :, 3::4] = shapes[index], mean
+    scales[:, :, 4::4], scales[:, :, 5::4] = left_variance, right_variance
+    rows = scales.reshape(len(moments), 18 * SCALES)
     one_sided = ((left_square == 0) | (right_square == 0)).any(axis=(1, 2))
     rows[one_sided | ~np.isfinite(rows).all(axis=1)] = np.nan
     return rows
