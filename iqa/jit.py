@@ -29,7 +29,12 @@ def row_kernel(function: Function) -> Function:
 
 
 def _compiled(function: Function, **extra: bool) -> Function:
-    options: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy", **extra}
+    options: dict[str, Any] = {
+        "nogil": True,
+        "fastmath": FAST_MATH,
+        "error_model": "numpy",
+        **extra,
+    }
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # no folder to cache in, as on a read-only file system

@@ -226,6 +226,4 @@ def halve_neighbours(above: Samples, below: Samples, length: int, out: Samples) 
     """Means of 2x2 pixels of two rows of one phase; `length` is that of the result."""
     quarter = np.float32(0.25)
     for j in range(length):
-        out[j] = quarter * (
-            (above[2 * j] + above[2 * j + 1]) + (below[2 * j] + below[2 * j + 1])
-        )
+        out[j] = quarter * ((above[2 * j] + above[2 * j + 1]) + (below[2 * j] + below[2 * j + 1]))
