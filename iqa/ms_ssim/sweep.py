@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
 from iqa.images import Image
 from iqa.jit import row_kernel
@@ -17,6 +18,7 @@ from iqa.ms_ssim.spans import Span
 PHASES = (4, 2, 1, 1, 1)
 LANES = 16
 SLACK = 2 * LANES
+CACHE_LINE = 64
 # Of the lines `fields`: eight of column means, four of window means, then the losses.
 ALONG, CONTRAST, SSIM = 8, 12, 13
 
@@ -56,12 +58,20 @@ def lines(columns: int, channels: int) -> Lines:
     pixels = 4 * (-(-columns // (4 * LANES)) * LANES)
     width = pixels * channels + SLACK
     return Lines(
-        np.zeros((2, channels, pixels), np.uint8),
-        np.zeros((2, SCALES, RING, width), np.float32),
-        np.zeros((SSIM + 1, width), np.float32),
-        np.zeros((SSIM + 1, width), np.float64),
-        np.zeros((SCALES, width), np.float64),
+        _aligned((2, channels, pixels), np.uint8),
+        _aligned((2, SCALES, RING, width), np.float32),
+        _aligned((SSIM + 1, width), np.float32),
+        _aligned((SSIM + 1, width), np.float64),
+        _aligned((SCALES, width), np.float64),
     )
+
+
+def _aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Any:
+    """Zeros that begin with a cache line, as vector loads want it."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 @row_kernel
@@ -87,7 +97,7 @@ def _load(
 def _blur_down(
     rings: Samples, scale: int, top: int, channels: int, plane: int, taps: Real, fields: Real
 ) -> None:
-    """Lines 0 to 3 and 4 to 7 of `fields`: column means of the windows of row `top` and the next."""
+    """Lines 0 to 3 and 4 to 7 of `fields`: column means of the windows of rows `top`, `top + 1`."""
     oldest, middle = top % RING, (top + RING // 2) % RING
     for which in range(2):
         ring = rings[which, scale]
