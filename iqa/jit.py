@@ -20,7 +20,7 @@ def kernel(function: Function) -> Function:
 
 
 def row_kernel(function: Function) -> Function:
-    """The same for the inner parts of a kernel, which are called for every row and allocate nothing.
+    """The same for inner parts of a kernel, which are called for every row and allocate nothing.
 
     Without allocation the views that they take of arrays need no reference counts, and each of
     those would be an atomic operation: a quarter of the time of a short row.
