@@ -86,7 +86,7 @@ def assert_as_defined(x: Image, y: Image) -> None:
     np.testing.assert_allclose(scores.scales[0], scales, rtol=0, atol=1e-5)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(
     st.sampled_from(CONTENTS),
     st.sampled_from(DISTORTIONS),
@@ -226,14 +226,16 @@ def test_agrees_with_piq_on_photographs(photograph: int) -> None:
     x = np.ascontiguousarray(x[40 : 239 + photograph, 60 : 320 + photograph])
     half = x.copy()
     half[:, 110:] = 255
-    copies = [jpeg(x, 5), jpeg(x, 40), jpeg(x, 90), blurred(x, 1.5), noise(generator, x, 25), half]
+    copies = [jpeg(x, 5), jpeg(x, 60), blurred(x, 1.5), noise(generator, x, 25), half]
     scores = iqa.ms_ssim.score([x] * len(copies), copies)
     expected = [piq_score(x, y) for y in copies]
     np.testing.assert_allclose(scores.values, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(161, 161), (162, 163), (175, 1500), (481, 320), (1500, 181)])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("size", "channels"),
+    [((161, 161), 3), ((162, 163), 1), ((175, 1500), 1), ((481, 320), 3), ((1500, 181), 1)],
+)
 def test_agrees_with_piq_on_sizes(size: tuple[int, int], channels: int) -> None:
     generator = np.random.default_rng(0)
     x = content("photograph", generator, *size, channels)
