@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
@@ -16,8 +17,8 @@ FAST_MATH = {"reassoc", "contract", "nsz"}
 
 def kernel(function: Function) -> Function:
     """Compile on first call, without the GIL; kept on disk where any cache folder is writable."""
-    options = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy"}
+    compiled = partial(njit, nogil=True, fastmath=FAST_MATH, error_model="numpy")
     try:
-        return njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+        return cast(Function, compiled(cache=True)(function))
     except RuntimeError:  # no folder to cache in, as on a read-only file system
-        return njit(**options)(function)  # type: ignore[no-any-return]
+        return cast(Function, compiled()(function))
