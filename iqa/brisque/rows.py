@@ -1,8 +1,8 @@
-"""The arithmetic of one image row: every inner loop of the CPU kernel, each a loop that vectorises.
+"""The arithmetic of one image row: the inner loops of the CPU kernel, written so that they vectorise.
 
-A row is a run of samples in a flat buffer. Samples are luma minus 128, which halves the rounding of
-float32; what surrounds the plane, black, is then -128. The loops over 7 rows are two, one per sum,
-because LLVM gives up where it must prove too many pointers distinct.
+Samples are luma minus 128, which halves the rounding of float32; what surrounds the plane, black,
+is then -128. The filters over 7 rows are two loops, one per sum, because LLVM gives up where it
+must prove too many arrays distinct.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from iqa.brisque.features import FLAT
 from iqa.images import Image
 from iqa.jit import kernel
 
-# float32, or float64 where the arithmetic is repeated exactly.
+# `[n]` float32, or float64 where the arithmetic is repeated exactly.
 Samples = NDArray[np.floating[Any]]
-Offsets = NDArray[np.int64]
 
 OFFSET = 128
-RADIUS = 3
+# Antialiased bicubic at scale 1/2, the first half of its 8 taps: multiples of 1/256.
+HALVING = (np.array([-3, -9, 29, 111]) / 256).astype(np.float32)
 # Below these float32 says too little about a coefficient: a difference is off by up to 4e-5, a
 # variance by up to 2e-3.
 DOUBTFUL_DIFFERENCE = np.float32(2.5e-4)
@@ -29,109 +29,92 @@ DOUBTFUL_VARIANCE = np.float32(0.05)
 
 
 @kernel
-def levels(image: Image, row: int, out: Samples, start: int) -> None:
-    """Write the luma of an image row, as `iqa.images.luma` defines it, minus 128."""
-    for j in range(image.shape[1]):
-        if image.shape[2] == 1:
-            grey = np.int32(image[row, j, 0])
-        else:
+def levels(pixels: NDArray[np.uint8], out: Samples) -> None:
+    """Write the luma of grey or RGB pixels `[n]` or `[3 n]`, as `iqa.images.luma` defines it."""
+    if len(pixels) == len(out):
+        for j in range(len(out)):
+            out[j] = np.int32(pixels[j]) - np.int32(OFFSET)
+    else:
+        for j in range(len(out)):
             weighted = (
-                np.uint32(19595) * np.uint32(image[row, j, 0])
-                + np.uint32(38470) * np.uint32(image[row, j, 1])
-                + np.uint32(7471) * np.uint32(image[row, j, 2])
+                np.uint32(19595) * np.uint32(pixels[3 * j])
+                + np.uint32(38470) * np.uint32(pixels[3 * j + 1])
+                + np.uint32(7471) * np.uint32(pixels[3 * j + 2])
                 + np.uint32(32768)
             )
-            grey = np.int32(weighted >> np.uint32(16))
-        out[start + j] = grey - np.int32(OFFSET)
+            out[j] = np.int32(weighted >> np.uint32(16)) - np.int32(OFFSET)
 
 
 @kernel
 def vertical_mean(
-    plane: Samples, rows: Offsets, window: Samples, out: Samples, count: int
-) -> None:
-    """Filter 7 rows of `plane`, which begin at `rows`, down to one."""
+    a: Samples, b: Samples, c: Samples, d: Samples, e: Samples, f: Samples, g: Samples,
+    window: Samples, out: Samples,
+) -> None:  # fmt: skip
+    """Filter 7 rows down to one, as long as `out`."""
     kind = window.dtype.type
-    a, b, c, d, e, f, g = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6]
     w0, w1, w2, w3 = window[0], window[1], window[2], window[3]
-    for j in range(count):
-        total = w3 * kind(plane[d + j])
-        total += w2 * (kind(plane[c + j]) + kind(plane[e + j]))
-        total += w1 * (kind(plane[b + j]) + kind(plane[f + j]))
-        total += w0 * (kind(plane[a + j]) + kind(plane[g + j]))
-        out[j] = total
+    for j in range(len(out)):
+        total = w3 * kind(d[j])
+        total += w2 * (kind(c[j]) + kind(e[j]))
+        total += w1 * (kind(b[j]) + kind(f[j]))
+        out[j] = total + w0 * (kind(a[j]) + kind(g[j]))
 
 
 @kernel
 def vertical_square(
-    plane: Samples, rows: Offsets, window: Samples, out: Samples, count: int
-) -> None:
-    """Filter the squares of 7 rows of `plane`, which begin at `rows`, down to one row."""
+    a: Samples, b: Samples, c: Samples, d: Samples, e: Samples, f: Samples, g: Samples,
+    window: Samples, out: Samples,
+) -> None:  # fmt: skip
+    """Filter the squares of 7 rows down to one, as long as `out`."""
     kind = window.dtype.type
-    a, b, c, d, e, f, g = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6]
     w0, w1, w2, w3 = window[0], window[1], window[2], window[3]
-    for j in range(count):
-        total = w3 * kind(plane[d + j]) * kind(plane[d + j])
-        total += w2 * (
-            kind(plane[c + j]) * kind(plane[c + j]) + kind(plane[e + j]) * kind(plane[e + j])
-        )
-        total += w1 * (
-            kind(plane[b + j]) * kind(plane[b + j]) + kind(plane[f + j]) * kind(plane[f + j])
-        )
-        total += w0 * (
-            kind(plane[a + j]) * kind(plane[a + j]) + kind(plane[g + j]) * kind(plane[g + j])
-        )
-        out[j] = total
+    for j in range(len(out)):
+        total = w3 * (kind(d[j]) * kind(d[j]))
+        total += w2 * (kind(c[j]) * kind(c[j]) + kind(e[j]) * kind(e[j]))
+        total += w1 * (kind(b[j]) * kind(b[j]) + kind(f[j]) * kind(f[j]))
+        out[j] = total + w0 * (kind(a[j]) * kind(a[j]) + kind(g[j]) * kind(g[j]))
 
 
 @kernel
 def coefficients(
-    plane: Samples,
-    centre: int,
-    means: Samples,
-    squares: Samples,
-    column: int,
-    window: Samples,
-    out: Samples,
-    start: int,
-    count: int,
+    centre: Samples, means: Samples, squares: Samples, window: Samples, out: Samples
 ) -> int:
     """Finish the filters along a row and write its MSCN coefficients; count the doubtful ones.
 
     Args:
-        plane, centre: the samples of the row, from `centre` on.
-        means, squares, column: what the vertical filters made of it; `column` is 3 samples before.
+        centre: `[n]` samples of the row.
+        means, squares: `[n + 6]` what the vertical filters made of it, from 3 samples before it.
         window: the 7 taps.
-        out, start: where the coefficients go.
-        count: how many.
+        out: `[n]` coefficients.
     """
     kind = window.dtype.type
     w0, w1, w2, w3 = window[0], window[1], window[2], window[3]
     doubtful = np.int32(0)
-    for j in range(count):
-        mean = w3 * means[column + j + 3]
-        mean += w2 * (means[column + j + 2] + means[column + j + 4])
-        mean += w1 * (means[column + j + 1] + means[column + j + 5])
-        mean += w0 * (means[column + j] + means[column + j + 6])
-        square = w3 * squares[column + j + 3]
-        square += w2 * (squares[column + j + 2] + squares[column + j + 4])
-        square += w1 * (squares[column + j + 1] + squares[column + j + 5])
-        square += w0 * (squares[column + j] + squares[column + j + 6])
-        difference = kind(plane[centre + j]) - mean
+    for j in range(len(out)):
+        mean = w3 * means[j + 3]
+        mean += w2 * (means[j + 2] + means[j + 4])
+        mean += w1 * (means[j + 1] + means[j + 5])
+        mean += w0 * (means[j] + means[j + 6])
+        square = w3 * squares[j + 3]
+        square += w2 * (squares[j + 2] + squares[j + 4])
+        square += w1 * (squares[j + 1] + squares[j + 5])
+        square += w0 * (squares[j] + squares[j + 6])
+        difference = kind(centre[j]) - mean
         variance = square - mean * mean
         if abs(difference) < kind(FLAT):
             difference = kind(0)
         doubtful += np.int32(
             (abs(difference) < DOUBTFUL_DIFFERENCE) | (variance < DOUBTFUL_VARIANCE)
         )
-        out[start + j] = difference / (np.sqrt(abs(variance)) + kind(1))
+        out[j] = difference / (np.sqrt(abs(variance)) + kind(1))
     return doubtful
 
 
 @kernel
-def add_magnitudes(row: Samples, start: int, count: int, sums: NDArray[np.float64]) -> None:
+def add_magnitudes(row: Samples, sums: NDArray[np.float64]) -> None:
     """Add `[sum |c|, sum c^2]` of a row of coefficients to `sums`."""
     absolute = square = np.float32(0)
-    for j in range(start, start + count):
+    for j in range(len(row)):
         absolute += abs(row[j])
         square += row[j] * row[j]
     sums[0] += absolute
@@ -139,20 +122,19 @@ def add_magnitudes(row: Samples, start: int, count: int, sums: NDArray[np.float6
 
 
 @kernel
-def add_products(
-    row: Samples, start: int, other: int, count: int, sums: NDArray[np.float64]
-) -> None:
+def add_products(row: Samples, other: Samples, sums: NDArray[np.float64]) -> None:
     """Add the five sums over the products of two runs of coefficients to `sums`."""
+    zero = np.float32(0)
     negative = positive = np.int32(0)
-    absolute = negative_square = positive_square = np.float32(0)
-    for j in range(count):
-        product = row[start + j] * row[other + j]
-        below, above = min(product, np.float32(0)), max(product, np.float32(0))
-        negative += np.int32(product < 0)
-        positive += np.int32(product > 0)
+    absolute = negative_square = positive_square = zero
+    for j in range(len(row)):
+        product = row[j] * other[j]
+        square = product * product
+        negative += np.int32(product < zero)
+        positive += np.int32(product > zero)
         absolute += abs(product)
-        negative_square += below * below
-        positive_square += above * above
+        negative_square += square if product < zero else zero
+        positive_square += square if product > zero else zero
     sums[0] += negative
     sums[1] += positive
     sums[2] += absolute
@@ -161,29 +143,38 @@ def add_products(
 
 
 @kernel
-def halve_columns(
-    plane: Samples,
-    indices: NDArray[np.int64],
-    weights: NDArray[np.float64],
+def halve_rows_even(
+    a: Samples, b: Samples, c: Samples, d: Samples, e: Samples, f: Samples, g: Samples, h: Samples,
     out: Samples,
-    start: int,
-) -> None:
-    """Resample a row to half its length."""
-    for j in range(len(indices)):
-        total = 0.0
-        for tap in range(weights.shape[1]):
-            total += weights[j, tap] * plane[indices[j, tap]]
-        out[start + j] = total
+) -> None:  # fmt: skip
+    """Resample 8 rows to one where the height is even: every step is exact in float32."""
+    w0, w1, w2, w3 = HALVING[0], HALVING[1], HALVING[2], HALVING[3]
+    for j in range(len(out)):
+        total = w3 * (d[j] + e[j]) + w2 * (c[j] + f[j])
+        out[j] = total + (w1 * (b[j] + g[j]) + w0 * (a[j] + h[j]))
 
 
 @kernel
-def halve_rows(
-    ring: Samples, rows: Offsets, weights: NDArray[np.float64], out: Samples
-) -> None:
-    """Resample the rows of the plane that begin at `rows` to one row."""
+def halve_columns_even(row: Samples, out: Samples) -> None:
+    """Resample `[2 n + 6]` samples, of which 3 either side are mirrored, to `[n]`, exactly."""
+    w0, w1, w2, w3 = HALVING[0], HALVING[1], HALVING[2], HALVING[3]
     for j in range(len(out)):
-        out[j] = weights[0] * ring[rows[0] + j]
-    for tap in range(1, len(rows)):
-        first, weight = rows[tap], weights[tap]
-        for j in range(len(out)):
-            out[j] += weight * ring[first + j]
+        total = w3 * (row[2 * j + 3] + row[2 * j + 4]) + w2 * (row[2 * j + 2] + row[2 * j + 5])
+        total += w1 * (row[2 * j + 1] + row[2 * j + 6]) + w0 * (row[2 * j] + row[2 * j + 7])
+        out[j] = total
+
+
+@kernel
+def add_scaled(row: Samples, weight: float, out: Samples) -> None:
+    """Add a row times `weight` to `out`."""
+    for j in range(len(out)):
+        out[j] += weight * row[j]
+
+
+@kernel
+def add_gathered(
+    row: Samples, indices: NDArray[np.int64], weights: NDArray[np.float64], out: Samples
+) -> None:
+    """Add the samples of a row at `indices` `[n]` times `weights` `[n]` to `out`."""
+    for j in range(len(out)):
+        out[j] += weights[j] * row[indices[j]]
