@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from iqa.brisque import rows
 from iqa.brisque.features import MOMENTS, SCALES, WINDOW
 from iqa.brisque.reference import resize_weights
-from iqa.brisque.rows import OFFSET, Samples
+from iqa.brisque.rows import LINE, OFFSET, SPAN, Samples
 from iqa.images import Image
 from iqa.jit import kernel
 from iqa.parallel import parallel_map
@@ -36,31 +36,17 @@ def _slot(ring: Samples, row: int, height: int) -> int:
 
 
 @kernel
-def _around(ring: Samples, row: int, height: int) -> tuple[Samples, ...]:
-    """The 7 rows of a plane around `row`."""
-    return (
-        ring[_slot(ring, row - 3, height)],
-        ring[_slot(ring, row - 2, height)],
-        ring[_slot(ring, row - 1, height)],
-        ring[_slot(ring, row, height)],
-        ring[_slot(ring, row + 1, height)],
-        ring[_slot(ring, row + 2, height)],
-        ring[_slot(ring, row + 3, height)],
-    )
-
-
-@kernel
-def _exact_block(
-    ring: Samples, row: int, height: int, column: int, exact: Array, out: Samples
-) -> None:
-    """Write the coefficients of a row from `column` on, by float64."""
-    count = len(out)
-    a, b, c, d, e, f, g = _around(ring[:, column : column + count + 2 * RADIUS], row, height)
-    means, squares = exact[0, : count + 2 * RADIUS], exact[1, : count + 2 * RADIUS]
-    rows.vertical_mean(a, b, c, d, e, f, g, WINDOW, means)
-    rows.vertical_square(a, b, c, d, e, f, g, WINDOW, squares)
-    rows.coefficients(d[RADIUS : RADIUS + count], means, squares, WINDOW, exact[2, :count])
-    out[:] = exact[2, :count]
+def _filter(
+    ring: Samples, slots: Indices, first: int, window: Samples, lines: Samples, out: Samples
+) -> int:
+    """Write the coefficients from column `first` on of the row in the middle of 7 slots."""
+    end = first + len(out) + 2 * RADIUS
+    rows.filter_columns(
+        ring[slots[0]][first:end], ring[slots[1]][first:end], ring[slots[2]][first:end],
+        ring[slots[3]][first:end], ring[slots[4]][first:end], ring[slots[5]][first:end],
+        ring[slots[6]][first:end], window, lines,
+    )  # fmt: skip
+    return rows.filter_row(ring[slots[RADIUS]][first + RADIUS :], window, lines, out)
 
 
 @kernel
@@ -69,51 +55,41 @@ def _coefficient_row(
 ) -> None:
     """Write the MSCN coefficients of a row, between copies of its ends: the plane is a torus."""
     width = len(out) - 2
-    a, b, c, d, e, f, g = _around(ring, row, height)
-    means, squares = lines[0, : width + 2 * RADIUS], lines[1, : width + 2 * RADIUS]
-    rows.vertical_mean(a, b, c, d, e, f, g, WINDOW32, means)
-    rows.vertical_square(a, b, c, d, e, f, g, WINDOW32, squares)
-    centre, inner = d[RADIUS : RADIUS + width], out[1 : width + 1]
-    if rows.coefficients(centre, means, squares, WINDOW32, inner):
-        for first in range(0, width, BLOCK):
-            end = min(first + BLOCK, width)
-            if rows.coefficients(
-                centre[first:end],
-                means[first : end + 2 * RADIUS],
-                squares[first : end + 2 * RADIUS],
-                WINDOW32,
-                inner[first:end],
-            ):
-                _exact_block(ring, row, height, first, exact, inner[first:end])
+    slots = np.empty(TAPS, np.int64)
+    for tap in range(TAPS):
+        slots[tap] = _slot(ring, row + tap - RADIUS, height)
+    for start in range(0, width, SPAN):
+        end = min(start + SPAN, width)
+        if _filter(ring, slots, start, WINDOW32, lines, out[1 + start : 1 + end]):
+            for first in range(start, end, BLOCK):
+                stop = min(first + BLOCK, end)
+                if rows.filter_row(
+                    ring[slots[RADIUS]][RADIUS + first :], WINDOW32, lines[first - start :],
+                    out[1 + first : 1 + stop],
+                ):  # fmt: skip
+                    _filter(
+                        ring, slots, first, WINDOW, exact, exact[2 * LINE : 2 * LINE + stop - first]
+                    )
+                    out[1 + first : 1 + stop] = exact[2 * LINE : 2 * LINE + stop - first]
     out[0], out[width + 1] = out[width], out[1]
 
 
 @kernel
-def _add_row(row: Samples, above: Samples, sums: Array) -> None:
-    """Add a row of coefficients, and its products with its neighbours, to the sums of its plane."""
-    width = len(row) - 2
-    inner = row[1 : width + 1]
-    rows.add_magnitudes(inner, sums)
-    rows.add_products(inner, row[:width], sums[2:])
-    rows.add_products(inner, above[1 : width + 1], sums[7:])
-    rows.add_products(inner, above[:width], sums[12:])
-    rows.add_products(inner, above[2:], sums[17:])
-
-
-@kernel
-def _halve_row_even(ring: Samples, height: int, sources: Indices, line: Samples, out: Samples) -> None:
+def _halve_row_even(
+    ring: Samples, height: int, sources: Indices, line: Samples, out: Samples
+) -> None:
     width = ring.shape[1] - 2 * RADIUS
-    inner = ring[:, RADIUS : RADIUS + width]
+    start, end = RADIUS, RADIUS + width
     rows.halve_rows_even(
-        inner[_slot(ring, sources[0], height)],
-        inner[_slot(ring, sources[1], height)],
-        inner[_slot(ring, sources[2], height)],
-        inner[_slot(ring, sources[3], height)],
-        inner[_slot(ring, sources[4], height)],
-        inner[_slot(ring, sources[5], height)],
-        inner[_slot(ring, sources[6], height)],
-        inner[_slot(ring, sources[7], height)],
-        line[RADIUS : RADIUS + width],
+        ring[_slot(ring, sources[0], height)][start:end],
+        ring[_slot(ring, sources[1], height)][start:end],
+        ring[_slot(ring, sources[2], height)][start:end],
+        ring[_slot(ring, sources[3], height)][start:end],
+        ring[_slot(ring, sources[4], height)][start:end],
+        ring[_slot(ring, sources[5], height)][start:end],
+        ring[_slot(ring, sources[6], height)][start:end],
+        ring[_slot(ring, sources[7], height)][start:end],
+        line[start:end],
     )
     for k in range(RADIUS):
         line[RADIUS - 1 - k] = line[RADIUS + k]
@@ -163,8 +139,8 @@ def strip_moments(
     full = np.full((max(TAPS, taps) + 1, width + 2 * RADIUS), np.float32(-OFFSET))
     half = np.full((TAPS + 1, half_width + 2 * RADIUS), black[0])
     halved = np.empty(width + 2 * RADIUS, black.dtype)
-    lines = np.empty((2, width + 2 * RADIUS), np.float32)
-    exact = np.empty((3, BLOCK + 2 * RADIUS))
+    lines = np.empty(2 * LINE, np.float32)
+    exact = np.empty(3 * LINE)
     pair = np.empty((2, width + 2), np.float32)
     half_pair = np.empty((2, half_width + 2), np.float32)
     sums = np.zeros((2, MOMENTS))
@@ -181,20 +157,20 @@ def strip_moments(
         row = min(max(low - RADIUS, 0), row_sources[half_row].min())
         while row < high + RADIUS or half_row < half_high + RADIUS:
             if row < height:
-                levels = full[_slot(full, row, height), RADIUS : RADIUS + width]
+                levels = full[_slot(full, row, height)][RADIUS : RADIUS + width]
                 rows.levels(image[row].ravel(), levels)
             ready = row - RADIUS
             if low <= ready < high:
                 slot = (ready - low) % 2 if main else 1
                 _coefficient_row(full, ready, height, lines, exact, pair[slot])
                 if main:
-                    _add_row(pair[slot], pair[1 - slot], sums[0])
+                    rows.add_row(pair[slot], pair[1 - slot], sums[0])
             while half_row < half_high + RADIUS and (
                 half_row >= half_height or row_sources[half_row].max() <= row
             ):
                 if half_row < half_height:
                     sources = row_sources[half_row]
-                    out = half[_slot(half, half_row, half_height), RADIUS : RADIUS + half_width]
+                    out = half[_slot(half, half_row, half_height)][RADIUS : RADIUS + half_width]
                     if even:
                         _halve_row_even(full, height, sources, halved, out)
                     else:
@@ -207,7 +183,7 @@ def strip_moments(
                     slot = (ready - half_low) % 2 if main else 1
                     _coefficient_row(half, ready, half_height, lines, exact, half_pair[slot])
                     if main:
-                        _add_row(half_pair[slot], half_pair[1 - slot], sums[1])
+                        rows.add_row(half_pair[slot], half_pair[1 - slot], sums[1])
                 half_row += 1
             row += 1
     return sums

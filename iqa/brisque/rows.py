@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.features import FLAT
+from iqa.brisque.features import FLAT, WINDOW
 from iqa.images import Image
 from iqa.jit import kernel
 
@@ -20,6 +20,8 @@ from iqa.jit import kernel
 Samples = NDArray[np.floating[Any]]
 
 OFFSET = 128
+SPAN = 256
+LINE = SPAN + len(WINDOW) - 1
 # Antialiased bicubic at scale 1/2, the first half of its 8 taps: multiples of 1/256.
 HALVING = (np.array([-3, -9, 29, 111]) / 256).astype(np.float32)
 # Below these float32 says too little about a coefficient: a difference is off by up to 4e-5, a
@@ -46,63 +48,43 @@ def levels(pixels: NDArray[np.uint8], out: Samples) -> None:
 
 
 @kernel
-def vertical_mean(
+def filter_columns(
     a: Samples, b: Samples, c: Samples, d: Samples, e: Samples, f: Samples, g: Samples,
-    window: Samples, out: Samples,
+    window: Samples, lines: Samples,
 ) -> None:  # fmt: skip
-    """Filter 7 rows down to one, as long as `out`."""
+    """Filter 7 rows and their squares down to one line each, `[LINE]` and `[LINE]`."""
     kind = window.dtype.type
     w0, w1, w2, w3 = window[0], window[1], window[2], window[3]
-    for j in range(len(out)):
-        total = w3 * kind(d[j])
-        total += w2 * (kind(c[j]) + kind(e[j]))
-        total += w1 * (kind(b[j]) + kind(f[j]))
-        out[j] = total + w0 * (kind(a[j]) + kind(g[j]))
+    for j in range(len(d)):
+        a0, b0, c0, d0 = kind(a[j]), kind(b[j]), kind(c[j]), kind(d[j])
+        e0, f0, g0 = kind(e[j]), kind(f[j]), kind(g[j])
+        lines[j] = (w3 * d0 + w2 * (c0 + e0)) + (w1 * (b0 + f0) + w0 * (a0 + g0))
+        square = w3 * (d0 * d0) + w2 * (c0 * c0 + e0 * e0)
+        lines[LINE + j] = square + (w1 * (b0 * b0 + f0 * f0) + w0 * (a0 * a0 + g0 * g0))
 
 
 @kernel
-def vertical_square(
-    a: Samples, b: Samples, c: Samples, d: Samples, e: Samples, f: Samples, g: Samples,
-    window: Samples, out: Samples,
-) -> None:  # fmt: skip
-    """Filter the squares of 7 rows down to one, as long as `out`."""
-    kind = window.dtype.type
-    w0, w1, w2, w3 = window[0], window[1], window[2], window[3]
-    for j in range(len(out)):
-        total = w3 * (kind(d[j]) * kind(d[j]))
-        total += w2 * (kind(c[j]) * kind(c[j]) + kind(e[j]) * kind(e[j]))
-        total += w1 * (kind(b[j]) * kind(b[j]) + kind(f[j]) * kind(f[j]))
-        out[j] = total + w0 * (kind(a[j]) * kind(a[j]) + kind(g[j]) * kind(g[j]))
-
-
-@kernel
-def coefficients(
-    centre: Samples, means: Samples, squares: Samples, window: Samples, out: Samples
-) -> int:
-    """Finish the filters along a row and write its MSCN coefficients; count the doubtful ones.
+def filter_row(centre: Samples, window: Samples, lines: Samples, out: Samples) -> int:
+    """Filter two lines along the row and write its MSCN coefficients; count the doubtful ones.
 
     Args:
-        centre: `[n]` samples of the row.
-        means, squares: `[n + 6]` what the vertical filters made of it, from 3 samples before it.
+        centre: `[n]` samples of the row, n at most `SPAN`.
         window: the 7 taps.
+        lines: what `filter_columns` made of the row, from 3 samples before it on.
         out: `[n]` coefficients.
     """
     kind = window.dtype.type
     w0, w1, w2, w3 = window[0], window[1], window[2], window[3]
     doubtful = np.int32(0)
     for j in range(len(out)):
-        mean = w3 * means[j + 3]
-        mean += w2 * (means[j + 2] + means[j + 4])
-        mean += w1 * (means[j + 1] + means[j + 5])
-        mean += w0 * (means[j] + means[j + 6])
-        square = w3 * squares[j + 3]
-        square += w2 * (squares[j + 2] + squares[j + 4])
-        square += w1 * (squares[j + 1] + squares[j + 5])
-        square += w0 * (squares[j] + squares[j + 6])
+        mean = w3 * lines[j + 3] + w2 * (lines[j + 2] + lines[j + 4])
+        mean += w1 * (lines[j + 1] + lines[j + 5]) + w0 * (lines[j] + lines[j + 6])
+        k = LINE + j
+        square = w3 * lines[k + 3] + w2 * (lines[k + 2] + lines[k + 4])
+        square += w1 * (lines[k + 1] + lines[k + 5]) + w0 * (lines[k] + lines[k + 6])
         difference = kind(centre[j]) - mean
         variance = square - mean * mean
-        if abs(difference) < kind(FLAT):
-            difference = kind(0)
+        difference = kind(0) if abs(difference) < kind(FLAT) else difference
         doubtful += np.int32(
             (abs(difference) < DOUBTFUL_DIFFERENCE) | (variance < DOUBTFUL_VARIANCE)
         )
@@ -111,35 +93,55 @@ def coefficients(
 
 
 @kernel
-def add_magnitudes(row: Samples, sums: NDArray[np.float64]) -> None:
-    """Add `[sum |c|, sum c^2]` of a row of coefficients to `sums`."""
-    absolute = square = np.float32(0)
-    for j in range(len(row)):
-        absolute += abs(row[j])
-        square += row[j] * row[j]
+def add_row(row: Samples, above: Samples, sums: NDArray[np.float64]) -> None:
+    """Add the 22 sums of a row of coefficients to `sums`; see `iqa.brisque.features`.
+
+    Args:
+        row, above: `[n + 2]` two rows of the plane, each between copies of its two ends.
+        sums: `[22]`.
+    """
+    zero = np.float32(0)
+    absolute = square = zero
+    n0 = n1 = n2 = n3 = p0 = p1 = p2 = p3 = np.int32(0)
+    a0 = a1 = a2 = a3 = l0 = l1 = l2 = l3 = r0 = r1 = r2 = r3 = zero
+    for j in range(len(row) - 2):
+        c = row[j + 1]
+        absolute += abs(c)
+        square += c * c
+        x0, x1, x2, x3 = c * row[j], c * above[j + 1], c * above[j], c * above[j + 2]
+        n0 += np.int32(x0 < zero)
+        p0 += np.int32(x0 > zero)
+        a0 += abs(x0)
+        l0 += x0 * x0 if x0 < zero else zero
+        r0 += x0 * x0 if x0 > zero else zero
+        n1 += np.int32(x1 < zero)
+        p1 += np.int32(x1 > zero)
+        a1 += abs(x1)
+        l1 += x1 * x1 if x1 < zero else zero
+        r1 += x1 * x1 if x1 > zero else zero
+        n2 += np.int32(x2 < zero)
+        p2 += np.int32(x2 > zero)
+        a2 += abs(x2)
+        l2 += x2 * x2 if x2 < zero else zero
+        r2 += x2 * x2 if x2 > zero else zero
+        n3 += np.int32(x3 < zero)
+        p3 += np.int32(x3 > zero)
+        a3 += abs(x3)
+        l3 += x3 * x3 if x3 < zero else zero
+        r3 += x3 * x3 if x3 > zero else zero
     sums[0] += absolute
     sums[1] += square
-
-
-@kernel
-def add_products(row: Samples, other: Samples, sums: NDArray[np.float64]) -> None:
-    """Add the five sums over the products of two runs of coefficients to `sums`."""
-    zero = np.float32(0)
-    negative = positive = np.int32(0)
-    absolute = negative_square = positive_square = zero
-    for j in range(len(row)):
-        product = row[j] * other[j]
-        square = product * product
-        negative += np.int32(product < zero)
-        positive += np.int32(product > zero)
-        absolute += abs(product)
-        negative_square += square if product < zero else zero
-        positive_square += square if product > zero else zero
-    sums[0] += negative
-    sums[1] += positive
-    sums[2] += absolute
-    sums[3] += negative_square
-    sums[4] += positive_square
+    for start, n, p, a, l, r in (
+        (2, n0, p0, a0, l0, r0),
+        (7, n1, p1, a1, l1, r1),
+        (12, n2, p2, a2, l2, r2),
+        (17, n3, p3, a3, l3, r3),
+    ):
+        sums[start] += n
+        sums[start + 1] += p
+        sums[start + 2] += a
+        sums[start + 3] += l
+        sums[start + 4] += r
 
 
 @kernel
