@@ -42,11 +42,11 @@ def _filter(
     """Write the coefficients from column `first` on of the row in the middle of 7 slots."""
     end = first + len(out) + 2 * RADIUS
     rows.filter_columns(
-        ring[slots[0]][first:end], ring[slots[1]][first:end], ring[slots[2]][first:end],
-        ring[slots[3]][first:end], ring[slots[4]][first:end], ring[slots[5]][first:end],
-        ring[slots[6]][first:end], window, lines,
+        ring[slots[0], first:end], ring[slots[1], first:end], ring[slots[2], first:end],
+        ring[slots[3], first:end], ring[slots[4], first:end], ring[slots[5], first:end],
+        ring[slots[6], first:end], window, lines,
     )  # fmt: skip
-    return rows.filter_row(ring[slots[RADIUS]][first + RADIUS :], window, lines, out)
+    return rows.filter_row(ring[slots[RADIUS], first + RADIUS :], window, lines, out)
 
 
 @kernel
@@ -81,14 +81,14 @@ def _halve_row_even(
     width = ring.shape[1] - 2 * RADIUS
     start, end = RADIUS, RADIUS + width
     rows.halve_rows_even(
-        ring[_slot(ring, sources[0], height)][start:end],
-        ring[_slot(ring, sources[1], height)][start:end],
-        ring[_slot(ring, sources[2], height)][start:end],
-        ring[_slot(ring, sources[3], height)][start:end],
-        ring[_slot(ring, sources[4], height)][start:end],
-        ring[_slot(ring, sources[5], height)][start:end],
-        ring[_slot(ring, sources[6], height)][start:end],
-        ring[_slot(ring, sources[7], height)][start:end],
+        ring[_slot(ring, sources[0], height), start:end],
+        ring[_slot(ring, sources[1], height), start:end],
+        ring[_slot(ring, sources[2], height), start:end],
+        ring[_slot(ring, sources[3], height), start:end],
+        ring[_slot(ring, sources[4], height), start:end],
+        ring[_slot(ring, sources[5], height), start:end],
+        ring[_slot(ring, sources[6], height), start:end],
+        ring[_slot(ring, sources[7], height), start:end],
         line[start:end],
     )
     for k in range(RADIUS):
@@ -191,7 +191,8 @@ def strip_moments(
 
 @lru_cache(maxsize=64)
 def _resampling(length: int) -> tuple[Indices, Array]:
-    return resize_weights(length)
+    sources, weights = resize_weights(length)
+    return np.ascontiguousarray(sources), np.ascontiguousarray(weights)
 
 
 def moments(images: Sequence[Image], threads: int | None = None) -> Array:

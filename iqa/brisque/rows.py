@@ -20,7 +20,7 @@ from iqa.jit import kernel
 Samples = NDArray[np.floating[Any]]
 
 OFFSET = 128
-SPAN = 256
+SPAN = 1024
 LINE = SPAN + len(WINDOW) - 1
 # Antialiased bicubic at scale 1/2, the first half of its 8 taps: multiples of 1/256.
 HALVING = (np.array([-3, -9, 29, 111]) / 256).astype(np.float32)
@@ -64,8 +64,8 @@ def filter_columns(
 
 
 @kernel
-def filter_row(centre: Samples, window: Samples, lines: Samples, out: Samples) -> int:
-    """Filter two lines along the row and write its MSCN coefficients; count the doubtful ones.
+def filter_row(centre: Samples, window: Samples, lines: Samples, out: Samples) -> bool:
+    """Filter two lines along the row and write its MSCN coefficients; say if one is doubtful.
 
     Args:
         centre: `[n]` samples of the row, n at most `SPAN`.
@@ -75,7 +75,7 @@ def filter_row(centre: Samples, window: Samples, lines: Samples, out: Samples) -
     """
     kind = window.dtype.type
     w0, w1, w2, w3 = window[0], window[1], window[2], window[3]
-    doubtful = np.int32(0)
+    doubtful = np.float32(0)
     for j in range(len(out)):
         mean = w3 * lines[j + 3] + w2 * (lines[j + 2] + lines[j + 4])
         mean += w1 * (lines[j + 1] + lines[j + 5]) + w0 * (lines[j] + lines[j + 6])
@@ -85,11 +85,10 @@ def filter_row(centre: Samples, window: Samples, lines: Samples, out: Samples) -
         difference = kind(centre[j]) - mean
         variance = square - mean * mean
         difference = kind(0) if abs(difference) < kind(FLAT) else difference
-        doubtful += np.int32(
-            (abs(difference) < DOUBTFUL_DIFFERENCE) | (variance < DOUBTFUL_VARIANCE)
-        )
+        near = (abs(difference) < DOUBTFUL_DIFFERENCE) | (variance < DOUBTFUL_VARIANCE)
+        doubtful += np.float32(1) if near else np.float32(0)
         out[j] = difference / (np.sqrt(abs(variance)) + kind(1))
-    return doubtful
+    return doubtful > 0
 
 
 @kernel
@@ -100,32 +99,32 @@ def add_row(row: Samples, above: Samples, sums: NDArray[np.float64]) -> None:
         row, above: `[n + 2]` two rows of the plane, each between copies of its two ends.
         sums: `[22]`.
     """
-    zero = np.float32(0)
+    zero, one = np.float32(0), np.float32(1)
     absolute = square = zero
-    n0 = n1 = n2 = n3 = p0 = p1 = p2 = p3 = np.int32(0)
+    n0 = n1 = n2 = n3 = p0 = p1 = p2 = p3 = zero  # float32 counts: half the instructions
     a0 = a1 = a2 = a3 = l0 = l1 = l2 = l3 = r0 = r1 = r2 = r3 = zero
     for j in range(len(row) - 2):
         c = row[j + 1]
         absolute += abs(c)
         square += c * c
         x0, x1, x2, x3 = c * row[j], c * above[j + 1], c * above[j], c * above[j + 2]
-        n0 += np.int32(x0 < zero)
-        p0 += np.int32(x0 > zero)
+        n0 += one if x0 < zero else zero
+        p0 += one if x0 > zero else zero
         a0 += abs(x0)
         l0 += x0 * x0 if x0 < zero else zero
         r0 += x0 * x0 if x0 > zero else zero
-        n1 += np.int32(x1 < zero)
-        p1 += np.int32(x1 > zero)
+        n1 += one if x1 < zero else zero
+        p1 += one if x1 > zero else zero
         a1 += abs(x1)
         l1 += x1 * x1 if x1 < zero else zero
         r1 += x1 * x1 if x1 > zero else zero
-        n2 += np.int32(x2 < zero)
-        p2 += np.int32(x2 > zero)
+        n2 += one if x2 < zero else zero
+        p2 += one if x2 > zero else zero
         a2 += abs(x2)
         l2 += x2 * x2 if x2 < zero else zero
         r2 += x2 * x2 if x2 > zero else zero
-        n3 += np.int32(x3 < zero)
-        p3 += np.int32(x3 > zero)
+        n3 += one if x3 < zero else zero
+        p3 += one if x3 > zero else zero
         a3 += abs(x3)
         l3 += x3 * x3 if x3 < zero else zero
         r3 += x3 * x3 if x3 > zero else zero
