@@ -1,0 +1,1 @@
+"""Load, baselines and measurements of the service; nothing else imports this package."""

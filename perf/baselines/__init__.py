@@ -1,0 +1,1 @@
+"""The obvious alternatives to this service, which the benchmark compares it with."""

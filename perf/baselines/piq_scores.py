@@ -1,0 +1,23 @@
+"""piq's scores of single pictures, as every baseline without our kernels computes them."""
+
+from __future__ import annotations
+
+import torch
+
+from perf.pictures import Pixels
+from perf.piq_offline import piq
+
+torch.set_num_threads(1)  # the processes around this one keep the other cores busy
+
+
+@torch.inference_mode()
+def score(model: str, *images: Pixels) -> float:
+    """piq's score, in its float32, of one RGB picture `[H, W, 3]` or of a pair.
+
+    Args:
+        model: "brisque" or "ms_ssim".
+        images: the picture, or the original and the distorted one.
+    """
+    tensors = [torch.from_numpy(image).permute(2, 0, 1)[None].float() for image in images]
+    metric = piq.brisque if model == "brisque" else piq.multi_scale_ssim
+    return float(metric(*tensors, data_range=255))

@@ -1,0 +1,79 @@
+"""The calls of a load: files for a metric's route, and the score that must come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import iqa
+from gateway.catalogue import METRICS, Metric
+from perf.pictures import Pair, Pixels, read_pixels
+
+PREFIX = "/api/v1/iqa"
+BOUNDARY = b"iqa-perf-2006"  # must not occur in a file
+
+Score = Callable[..., float]
+"""Scores RGB pictures `[H, W, 3]`: the model's name, then one picture for each of its inputs."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a metric's route.
+
+    Attributes:
+        metric: whose route.
+        files: one for each of the metric's fields.
+        expected: the right score.
+    """
+
+    metric: Metric
+    files: tuple[bytes, ...]
+    expected: float
+
+    @property
+    def path(self) -> str:
+        """Of the route."""
+        return f"{PREFIX}{self.metric.path}/"
+
+    def http(self) -> bytes:
+        """The whole HTTP/1.1 request."""
+        body = b"".join(
+            b'--%b\r\nContent-Disposition: form-data; name="%b"; filename="%b.jpg"\r\n'
+            b"Content-Type: image/jpeg\r\n\r\n%b\r\n" % (BOUNDARY, name, name, file)
+            for name, file in zip(map(str.encode, self.metric.fields), self.files, strict=True)
+        )
+        body += b"--%b--\r\n" % BOUNDARY
+        head = (
+            f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Content-Type: multipart/form-data; boundary={BOUNDARY.decode()}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+def score(model: str, *images: Pixels) -> float:
+    """The score of RGB pictures `[H, W, 3]` by this project's own kernels, called directly."""
+    if model == "brisque":
+        return float(iqa.brisque.score(images).values[0])
+    original, distorted = images
+    return float(iqa.ms_ssim.score([original], [distorted]).values[0])
+
+
+def calls(metric: Metric, pairs: Sequence[Pair], score: Score = score) -> list[Call]:
+    """A call for each picture or pair, with the score that `score` gives it.
+
+    A metric of one picture is asked for every original, once, and every distorted copy.
+    """
+    if len(metric.fields) == 1:
+        unique = dict.fromkeys([pair.original for pair in pairs] + [p.distorted for p in pairs])
+        contents = [(file,) for file in unique]
+    else:
+        contents = [(pair.original, pair.distorted) for pair in pairs]
+    return [
+        Call(metric, files, score(metric.model, *map(read_pixels, files))) for files in contents
+    ]
+
+
+def metric(model: str) -> Metric:
+    """The metric that a model computes."""
+    return next(metric for metric in METRICS if metric.model == model)

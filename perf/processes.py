@@ -1,0 +1,69 @@
+"""A server that is measured: started, watched together with its child processes, stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+PATIENCE = 30  # seconds that a server may take to stop
+
+
+class Server:
+    """A running server with all processes that it started."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        """Start it.
+
+        Args:
+            command: program and arguments.
+            environment: variables beside those of this process.
+            log: file that takes what it prints.
+        """
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._log = log
+
+    def require_running(self) -> None:
+        """Do nothing while it runs.
+
+        Raises:
+            RuntimeError: it has ended; with the end of what it printed.
+        """
+        if self._process.poll() is not None:
+            last_lines = self._log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"{self._process.args} ended:\n{last_lines}")
+
+    def cpu_seconds(self) -> float:
+        """Seconds that its processes have computed so far, user and system."""
+        times = [process.cpu_times() for process in self._tree()]
+        return sum(time.user + time.system for time in times)
+
+    def memory(self) -> int:
+        """Bytes that its processes hold; a page that several share counts once."""
+        return sum(process.memory_full_info().pss for process in self._tree())
+
+    def stop(self) -> None:
+        """End it, kindly at first."""
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _tree(self) -> Iterator[psutil.Process]:
+        root = psutil.Process(self._process.pid)
+        yield root
+        yield from root.children(recursive=True)
