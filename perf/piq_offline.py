@@ -1,9 +1,14 @@
-"""piq without its downloads: the regressor's weights come from this project."""
+"""The real piq, without its download and on any build of torch: `from perf.piq_offline import piq`.
+
+Its regressor weights come from the file that `iqa` ships, which holds the same numbers.
+"""
 
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,32 +16,43 @@ import torch
 from iqa.brisque import regressor
 
 
-class _Absent(ModuleType):
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (torch.nn.Module,), {})
+def _import_torchvision() -> None:
+    """Import what piq needs although PyPI's torchvision expects the operators of a CUDA build."""
+    try:
+        import torchvision  # imported for piq
+    except RuntimeError:
+        for name in [name for name in sys.modules if name.startswith("torchvision")]:
+            del sys.modules[name]
+        register = torch.library.register_fake
+
+        def register_known(operator: Any, *arguments: Any, **options: Any) -> Callable[..., Any]:
+            if str(operator).startswith("torchvision::"):
+                return lambda function: function
+            return register(operator, *arguments, **options)
+
+        torch.library.register_fake = register_known
+        try:
+            import torchvision  # noqa: F401 # imported for piq
+        finally:
+            torch.library.register_fake = register
 
 
-try:
-    import torchvision
-except ImportError:
-    for name in ("torchvision", "torchvision.models", "torchvision.models.inception"):
-        sys.modules[name] = _Absent(name)
-    sys.modules["torchvision"].models = sys.modules["torchvision.models"]
-    sys.modules["torchvision.models"].inception = sys.modules["torchvision.models.inception"]
-
-import piq  # noqa: E402
-
-_model = regressor.load()
-_weights = (
-    torch.tensor(_model.coefficients, dtype=torch.float32)[:, None],
-    torch.tensor(_model.vectors, dtype=torch.float32),
-)
+def _seed_weights(folder: Path) -> None:
+    """Put the weights where `torch.hub` looks before it downloads."""
+    model = regressor.load()
+    weights = (
+        torch.tensor(model.coefficients, dtype=torch.float32)[:, None],
+        torch.tensor(model.vectors, dtype=torch.float32),
+    )
+    (folder / "checkpoints").mkdir()
+    torch.save(weights, folder / "checkpoints" / "brisque_svm_weights.pt")
+    torch.hub.set_dir(folder)
 
 
-def _load(url: str, map_location: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
-    return _weights[0].clone(), _weights[1].clone()
+_import_torchvision()
+_folder = tempfile.TemporaryDirectory(prefix="piq-weights-")  # removed when the process ends
+_seed_weights(Path(_folder.name))
 
+import piq  # noqa: E402 # only now can it be imported
 
-sys.modules["piq.brisque"].load_url = _load
+__all__ = ["piq"]

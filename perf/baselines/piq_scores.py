@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from perf.piq_offline import piq
 from perf.pictures import Pixels
+from perf.piq_offline import piq
 
 torch.set_num_threads(1)  # the processes around this one keep the other cores busy
 

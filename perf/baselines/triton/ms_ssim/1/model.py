@@ -11,7 +11,9 @@ INPUTS = ("REFERENCE", "DISTORTED")
 class TritonPythonModel:
     """Scores one picture or pair `[1, H, W, C]` a request."""
 
-    def execute(self, requests: list[pb_utils.InferenceRequest]) -> list[pb_utils.InferenceResponse]:
+    def execute(
+        self, requests: list[pb_utils.InferenceRequest]
+    ) -> list[pb_utils.InferenceResponse]:
         """Answer the requests one after the other."""
         return [self._answer(request) for request in requests]
 
