@@ -115,10 +115,10 @@ def measure(
     requests = cycle([(call.http(), call.expected) for call in calls])
 
     async def run() -> Measurement:
-        connected: list[_Client] = []
+        connected = await asyncio.gather(
+            *(_Client.connect(port, requests, tolerance) for _ in range(clients))
+        )
         try:
-            for _ in range(clients):
-                connected.append(await _Client.connect(port, requests, tolerance))
             return await _measure(connected, meter, seconds)
         finally:
             for client in connected:
