@@ -14,7 +14,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="IQA_", frozen=True)
 
-    triton_url: str = Field("127.0.0.1:8101", description="gRPC address of Triton, host:port")
+    triton_url: str = Field(
+        "127.0.0.1:8101",
+        description="gRPC address of Triton, host:port; several as a list or dns:///name:port",
+    )
     transport: Literal["auto", "shm", "grpc"] = Field(
         "auto",
         description="how pixels reach Triton: shared memory, inline in gRPC, or whichever works",

@@ -22,6 +22,7 @@ from tritonclient.grpc import service_pb2 as protocol
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from gateway.admission import Deadline
+from gateway.endpoints import SPREAD_OPTIONS, is_spread, target
 from gateway.problems import STATUS, Problem
 from gateway.slots import Region, Slot, remove_leftovers
 
@@ -32,7 +33,7 @@ Tensor = tuple[str, tuple[int, ...]]
 
 DATA_TYPES = {"FP32": np.dtype("<f4")}
 CONTROL_TIMEOUT = 5  # seconds, for calls that run no model
-CHANNEL_OPTIONS = [
+CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     # A Triton that comes back is found again within a second.
@@ -50,15 +51,22 @@ class TritonClient:
         """Reserve the memory.
 
         Args:
-            url: gRPC address, host:port.
-            transport: how pixels travel.
+            url: gRPC address, or several; see `endpoints.target`.
+            transport: how pixels travel; several Tritons cannot share memory, "auto" knows that.
             region_bytes: most pixel bytes on their way at once...
             largest_slot: ...but for images larger than that, which share this many, inline.
 
         Raises:
-            OSError: `transport` is "shm" and there is not that much shared memory.
+            OSError: `transport` is "shm" and there is not that much shared memory; no address.
+            ValueError: `transport` is "shm" with several Tritons; `url` is malformed.
         """
-        self._url = url
+        self._target = target(url)
+        self._options = list(CHANNEL_OPTIONS)
+        if is_spread(url):
+            if transport == "shm":
+                raise ValueError("several Tritons cannot share memory: leave IQA_TRANSPORT at auto")
+            transport = "grpc"
+            self._options += SPREAD_OPTIONS
         self._transport = transport
         self._registration = asyncio.Lock()
         self._registered = False
@@ -68,7 +76,7 @@ class TritonClient:
 
     def connect(self) -> None:
         """Open the channel, on the running event loop; Triton need not be there yet."""
-        self._channel = grpc.aio.insecure_channel(self._url, options=CHANNEL_OPTIONS)
+        self._channel = grpc.aio.insecure_channel(self._target, options=self._options)
         self._control = GRPCInferenceServiceStub(self._channel)
         # The generated method would serialise later, in a task of its own.
         self._infer = self._channel.unary_unary(

@@ -10,7 +10,8 @@ class ItemError:
     """The failure of one item; its neighbours in the batch are not affected.
 
     Attributes:
-        code: stable name: `invalid_image`, `image_too_small`, `size_mismatch` or `score_undefined`.
+        code: stable name: `invalid_image`, `image_too_small`, `size_mismatch`, `score_undefined` or
+            `out_of_memory`.
         message: one sentence that says what is wrong with the item.
     """
 

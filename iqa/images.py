@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from iqa.errors import ItemError
 
+if TYPE_CHECKING:
+    import torch
+
 Image = NDArray[np.uint8]
 
 
-def check_image(image: Image, minimum_side: int) -> ItemError | None:
+def check_image(image: Image | torch.Tensor, minimum_side: int) -> ItemError | None:
     """Say why `image` cannot be scored by a metric that needs sides of `minimum_side` pixels."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3):
+    if (
+        str(image.dtype).removeprefix("torch.") != "uint8"
+        or image.ndim != 3
+        or image.shape[2] not in (1, 3)
+    ):
         return ItemError(
             "invalid_image",
             f"expected uint8 [H, W, C] with C 1 or 3, got {image.dtype} {list(image.shape)}",

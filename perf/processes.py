@@ -20,7 +20,7 @@ class Server:
     def __init__(self, command: Sequence[str], log: Path) -> None:
         """Start `command`; what it prints goes into the file `log`."""
         with log.open("wb") as output:
-            self._process = subprocess.Popen(  # noqa: S603  (the benchmark's own commands)
+            self._process = subprocess.Popen(
                 command,
                 stdout=output,
                 stderr=subprocess.STDOUT,

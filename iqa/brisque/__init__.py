@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque import reference, regressor
+from iqa.brisque import cpu, regressor
 from iqa.brisque.features import MINIMUM_SIDE
 from iqa.errors import ItemError
 from iqa.images import Image, check_image
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["MINIMUM_SIDE", "Scores", "score"]
 
@@ -31,24 +35,50 @@ class Scores:
     features: NDArray[np.float64] | None = None
 
 
-def score(images: Sequence[Image], *, features: bool = False, device: str = "cpu") -> Scores:
+def score(
+    images: Sequence[Image | torch.Tensor],
+    *,
+    features: bool = False,
+    device: str = "cpu",
+    threads: int | None = None,
+    memory_limit: int | None = None,
+) -> Scores:
     """Score uint8 images `[H, W, C]` (C 1 or 3, RGB) of any mixed sizes, in one call.
 
     An image with a side below 16 gets an error and the value nan, and so does one on which the
-    metric is undefined, such as a flat one.
+    metric is undefined, such as a flat one. An image has the same bits in any batch and on any
+    number of threads.
 
     Args:
-        images: the batch.
+        images: the batch; on a CUDA device also tensors, those that lie on it are not copied.
         features: also return the 36 features.
         device: "cpu", or a CUDA device such as "cuda:0".
+        threads: CPU threads that the batch may use; None for all that the process may run on.
+        memory_limit: bytes that the batch may take on the CUDA device; a larger one is computed in
+            parts. An image for which memory does not suffice gets an error.
+
+    Raises:
+        ValueError: there is no such device.
     """
     errors = [check_image(image, MINIMUM_SIDE) for image in images]
+    sound = [index for index, error in enumerate(errors) if error is None]
     rows = np.full((len(images), 36), np.nan)
-    for index, image in enumerate(images):
-        if errors[index] is None:
-            rows[index] = reference.features(image)
-            if np.isnan(rows[index]).any():
-                errors[index] = ItemError(
-                    "score_undefined", "BRISQUE is undefined on an image without contrast"
-                )
-    return Scores(regressor.load().scores(rows), errors, rows if features else None)
+    values = np.full(len(images), np.nan)
+    if device == "cpu":
+        if sound:
+            rows[sound] = cpu.features([np.asarray(images[index]) for index in sound], threads)
+        values[:] = regressor.load().scores(rows)
+    elif sound:
+        from iqa.brisque import gpu
+
+        rows[sound], values[sound], failures = gpu.features_and_scores(
+            [images[index] for index in sound], device, memory_limit
+        )
+        for index, failure in zip(sound, failures, strict=True):
+            errors[index] = failure
+    for index in sound:
+        if errors[index] is None and np.isnan(rows[index]).any():
+            errors[index] = ItemError(
+                "score_undefined", "BRISQUE is undefined on an image without contrast"
+            )
+    return Scores(values, errors, rows if features else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +36,21 @@ class Regressor:
     feature_high: Array
     provenance: dict[str, str]
 
+    @cached_property
+    def _norms(self) -> Array:
+        return (self.vectors**2).sum(axis=1)
+
     def scores(self, features: Array) -> Array:
-        """Scores `[N]` of features `[N, 36]`, one matrix product for the batch; nan stays nan."""
+        """Scores `[N]` of features `[N, 36]`; nan stays nan.
+
+        The products are stacked: of one `[N, 36]` matrix, BLAS would round a row differently in
+        another batch.
+        """
         scaled = 2 * (features - self.feature_low) / (self.feature_high - self.feature_low) - 1
-        squares = (scaled**2).sum(axis=1)[:, None] + (self.vectors**2).sum(axis=1)
-        distances = squares - 2 * scaled @ self.vectors.T
-        return np.exp(-self.gamma * distances) @ self.coefficients - self.rho
+        squares = (scaled**2).sum(axis=1)[:, None] + self._norms
+        distances = squares - 2 * (scaled[:, None, :] @ self.vectors.T)[:, 0]
+        kernels = np.exp(-self.gamma * distances)
+        return (kernels[:, None, :] @ self.coefficients)[:, 0] - self.rho
 
 
 @cache

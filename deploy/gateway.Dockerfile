@@ -1,0 +1,29 @@
+# The gateway: FastAPI on slim Python. It never runs a kernel, so it has neither torch nor numba.
+FROM python:3.13-slim-trixie AS build
+
+WORKDIR /src
+COPY pyproject.toml README.md ./
+COPY iqa iqa
+COPY gateway gateway
+COPY launcher launcher
+COPY model_repository model_repository
+RUN python -m venv /opt/iqa \
+    && /opt/iqa/bin/pip install --no-cache-dir . \
+    && /opt/iqa/bin/pip uninstall --yes numba llvmlite
+
+
+FROM python:3.13-slim-trixie
+
+COPY --from=build /opt/iqa /opt/iqa
+
+# uvicorn takes the number of workers from WEB_CONCURRENCY; they add up their metrics in
+# PROMETHEUS_MULTIPROC_DIR, a tmpfs.
+ENV PATH=/opt/iqa/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    WEB_CONCURRENCY=2 \
+    PROMETHEUS_MULTIPROC_DIR=/run/iqa-metrics
+
+USER 1000:1000
+EXPOSE 8000
+CMD ["uvicorn", "gateway.app:app", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", \
+     "--no-server-header", "--timeout-graceful-shutdown", "30"]

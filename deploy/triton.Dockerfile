@@ -1,0 +1,25 @@
+# Triton with both models. 26.07 (Triton 2.71) is the newest release whose notes and source were read
+# for this file; nothing before 26.04 has the fixes of the Python backend's shared memory and HTTP.
+FROM nvcr.io/nvidia/tritonserver:26.07-py3
+
+# "gpu" installs torch, for the GPU kernels; empty for a CPU image some gigabytes smaller.
+ARG EXTRA=gpu
+
+# Among the system's packages, because the Python backend's interpreter may ignore PYTHONPATH.
+# The kernels are compiled here; a machine with another kind of CPU does it again when it starts.
+# hadolint ignore=DL3013
+RUN --mount=type=bind,target=/src,rw \
+    pip install --no-cache-dir --break-system-packages "/src${EXTRA:+[${EXTRA}]}" \
+    && mkdir /opt/iqa-kernels \
+    && NUMBA_CACHE_DIR=/opt/iqa-kernels python3 -m iqa.warm_up
+
+COPY model_repository /models
+COPY --chmod=755 deploy/iqa-triton /usr/local/bin/iqa-triton
+
+# The root is read-only: what is written at run time goes to /tmp, a tmpfs.
+ENV HOME=/tmp \
+    NUMBA_CACHE_DIR=/tmp/kernels
+
+USER 1000:1000
+EXPOSE 8100 8101 8102
+CMD ["iqa-triton"]

@@ -1,0 +1,128 @@
+"""MSCN coefficients of two rows at a time for the CPU kernel, in float32 where that can tell them.
+
+A block of columns is filtered vertically into lines that stay in the first-level cache, then
+horizontally. Two rows share what the vertical windows read and square.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa.brisque.features import FLAT, WINDOW
+from iqa.jit import row_kernel
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+RADIUS = len(WINDOW) // 2
+BLOCK = 192
+LINE = BLOCK + 16  # 6 more columns than a block, in whole vectors
+LINES = 4 * LINE  # mean and square of either row
+# A pixel closer to its mean, or with less variance, than float32 can tell is computed in float64.
+NEAR_DIFFERENCE = np.float32(1e-4)
+NEAR_VARIANCE = np.float32(0.05)
+ONE = np.float32(1)
+
+# The vertical window less its middle weight 1, which the horizontal window makes up for.
+V0, V1, V2 = (WINDOW[:RADIUS] / WINDOW[RADIUS]).astype(np.float32)
+H0, H1, H2, H3 = (WINDOW[: RADIUS + 1] * WINDOW[RADIUS]).astype(np.float32)
+W0, W1, W2, W3 = WINDOW[: RADIUS + 1]
+
+
+@row_kernel
+def _filter_columns(
+    a: Floats, b: Floats, c: Floats, d: Floats, e: Floats, f: Floats, g: Floats, h: Floats,
+    lines: Floats,
+) -> None:  # fmt: skip
+    """Vertical windows around rows `d` and `e`, of the pixels and of their squares."""
+    for x in range(LINE):
+        pa, pb, pc, pd, pe, pf, pg, ph = a[x], b[x], c[x], d[x], e[x], f[x], g[x], h[x]
+        lines[x] = pd + V2 * (pc + pe) + V1 * (pb + pf) + V0 * (pa + pg)
+        lines[2 * LINE + x] = pe + V2 * (pd + pf) + V1 * (pc + pg) + V0 * (pb + ph)
+        pa, pb, pc, pd, pe, pf, pg, ph = (
+            pa * pa, pb * pb, pc * pc, pd * pd, pe * pe, pf * pf, pg * pg, ph * ph,
+        )  # fmt: skip
+        lines[LINE + x] = pd + V2 * (pc + pe) + V1 * (pb + pf) + V0 * (pa + pg)
+        lines[3 * LINE + x] = pe + V2 * (pd + pf) + V1 * (pc + pg) + V0 * (pb + ph)
+
+
+@row_kernel
+def _filter_row(lines: Floats, centre: Floats, width: int, out: Floats) -> bool:
+    """Horizontal windows and the coefficients; whether one of the first `width` is near 0."""
+    near = False
+    for x in range(BLOCK):
+        mean = H0 * (lines[x] + lines[x + 6]) + H1 * (lines[x + 1] + lines[x + 5])
+        mean += H2 * (lines[x + 2] + lines[x + 4]) + H3 * lines[x + 3]
+        k = LINE + x
+        square = H0 * (lines[k] + lines[k + 6]) + H1 * (lines[k + 1] + lines[k + 5])
+        square += H2 * (lines[k + 2] + lines[k + 4]) + H3 * lines[k + 3]
+        difference = centre[x] - mean
+        variance = abs(square - mean * mean)
+        near |= (x < width) & ((abs(difference) < NEAR_DIFFERENCE) | (variance < NEAR_VARIANCE))
+        out[x] = difference / (math.sqrt(variance) + ONE)
+    return near
+
+
+@row_kernel
+def _exact_block(rows: Array, at: Integers, start: int, lines: Array, out: Floats) -> None:
+    """Coefficients of a block in float64, where a difference that should be 0 is 0."""
+    lines[: 2 * LINE] = 0.0
+    for tap in range(len(at)):
+        row, weight = rows[at[tap], start : start + LINE], WINDOW[tap]
+        for x in range(LINE):
+            value = np.float64(row[x])
+            lines[x] += weight * value
+            lines[LINE + x] += weight * (value * value)
+    centre = rows[at[RADIUS], start + RADIUS : start + RADIUS + BLOCK]
+    for x in range(BLOCK):
+        mean = W0 * (lines[x] + lines[x + 6]) + W1 * (lines[x + 1] + lines[x + 5])
+        mean += W2 * (lines[x + 2] + lines[x + 4]) + W3 * lines[x + 3]
+        k = LINE + x
+        square = W0 * (lines[k] + lines[k + 6]) + W1 * (lines[k + 1] + lines[k + 5])
+        square += W2 * (lines[k + 2] + lines[k + 4]) + W3 * lines[k + 3]
+        difference = np.float64(centre[x]) - mean
+        difference = 0.0 if abs(difference) < FLAT else difference
+        out[x] = difference / (math.sqrt(abs(square - mean * mean)) + 1.0)
+
+
+@row_kernel
+def coefficients_of_two_rows(
+    rows: Floats, at: Integers, width: int, exact: bool,
+    lines: Floats, wide_lines: Array, first: Floats, second: Floats,
+) -> tuple[bool, bool]:  # fmt: skip
+    """MSCN coefficients of two rows, and for each whether some of them may be 0.
+
+    Args:
+        rows: ring of pixel rows, which begin with `RADIUS` columns that lie outside the image.
+        at: places in the ring of the 8 rows around the two, from 3 above to 3 below.
+        width: columns of the image.
+        exact: compute all of them in float64.
+        lines, wide_lines: scratch, `[LINES]`.
+        first, second: where the coefficients go; room for whole blocks.
+    """
+    first_zeros = second_zeros = False
+    a, b, c, d = rows[at[0]], rows[at[1]], rows[at[2]], rows[at[3]]
+    e, f, g, h = rows[at[4]], rows[at[5]], rows[at[6]], rows[at[7]]
+    for start in range(0, width, BLOCK):
+        first_near = second_near = exact
+        first_block, second_block = first[start:], second[start:]
+        if not exact:
+            _filter_columns(
+                a[start:], b[start:], c[start:], d[start:],
+                e[start:], f[start:], g[start:], h[start:], lines,
+            )  # fmt: skip
+            first_near = _filter_row(lines, d[start + RADIUS :], width - start, first_block)
+            second_near = _filter_row(
+                lines[2 * LINE :], e[start + RADIUS :], width - start, second_block
+            )
+        if first_near:
+            _exact_block(rows, at[:-1], start, wide_lines, first_block)
+            first_zeros = True
+        if second_near:
+            _exact_block(rows, at[1:], start, wide_lines, second_block)
+            second_zeros = True
+    return first_zeros, second_zeros

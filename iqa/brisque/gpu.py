@@ -1,0 +1,162 @@
+"""BRISQUE of a ragged batch on a GPU: five launches whatever the number of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from iqa.brisque import gpu_halving, gpu_kernels, gpu_scores, regressor
+from iqa.brisque.features import MOMENTS, SCALES, WINDOW, shape_table
+from iqa.device import own_stream, resolved, run_bounded
+from iqa.errors import ItemError
+from iqa.images import Image
+from iqa.ragged import offsets, send, tile_table
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+FEATURES = 36
+LANES = 32
+TILE_WIDTH = LANES * gpu_kernels.COLUMNS_PER_LANE
+# Tall enough that the 7 rows run up before the first result weigh little, short enough that one
+# picture of 768x512 occupies 48 of the GPU's warps.
+TILE_HEIGHT = 64
+
+
+@cache
+def _constants(device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Window, fit tables and regressor on the device, as `gpu_scores.scores_kernel` takes them."""
+    shapes, ratios, spreads = shape_table()
+    model = regressor.load()
+    gain = 2 / (model.feature_high - model.feature_low)
+    offset = -gain * model.feature_low - 1
+    arrays = (
+        np.outer(WINDOW, WINDOW),
+        np.stack([ratios, 1 / ratios[::-1], shapes, spreads]),
+        model.vectors.T,
+        model.coefficients,
+        gain,
+        offset,
+    )
+    return tuple(torch.tensor(np.ascontiguousarray(array), device=device) for array in arrays)
+
+
+def release() -> None:
+    """Give the memory that earlier calls keep on the devices back to them."""
+    _constants.cache_clear()
+    torch.cuda.empty_cache()
+
+
+def memory_needed(height: int, width: int) -> int:
+    """Bytes of device memory for an image of this size, its pixels (at most 3 bytes) included."""
+    tiles = -(-height // TILE_HEIGHT) * -(-width // TILE_WIDTH) * 2
+    weights = gpu_halving.TAPS * (height + width) // 2
+    return (
+        3 * height * width
+        + 8 * (height * width // 4 + weights + tiles * MOMENTS + 128)
+        + (4 * 3 * (height + width))
+    )
+
+
+def features_and_scores(
+    images: Sequence[Image | torch.Tensor], device: str, limit: int | None = None
+) -> tuple[Array, Array, list[ItemError | None]]:
+    """The 36 features `[N, 36]` and the scores `[N]` of uint8 images `[H, W, C]`, sides >= 16.
+
+    Both are nan for an image on which the metric is undefined. An image has the same bits in any
+    batch.
+
+    Args:
+        images: arrays, or tensors that may lie on the device.
+        device: a CUDA device (or the CPU, with Triton's interpreter).
+        limit: bytes of device memory that a batch may take; a larger one is computed in parts.
+            None for `device.MEMORY_LIMIT`.
+
+    Returns:
+        features, scores, and per image an error `out_of_memory` or None.
+    """
+    place = resolved(device)
+
+    def run(chunk: range) -> Array:
+        with own_stream(place):
+            return _run(images[chunk.start : chunk.stop], place)
+
+    costs = [memory_needed(*image.shape[:2]) for image in images]
+    rows, errors = run_bounded(run, costs, FEATURES + 1, limit)
+    return rows[:, :FEATURES], rows[:, FEATURES], errors
+
+
+def _plane_table(shapes: Integers) -> tuple[Integers, NDArray[np.int32], Integers]:
+    """Tables of images of `shapes` `[N, 3]`, see `gpu_kernels`; sources are left at 0.
+
+    Returns:
+        planes `[2 N, ENTRIES]`, tile_plane `[T]`, and axes `[2 N, 2]` for the resize weights.
+    """
+    count = len(shapes)
+    planes = np.zeros((SCALES * count, gpu_kernels.ENTRIES), dtype=np.int64)
+    full, half = planes[:count], planes[count:]
+    full[:, 1:4] = shapes
+    half[:, 1:3] = shapes[:, :2] // 2
+    half[:, 3] = 1
+    tile_plane, planes[:, 4] = tile_table(planes[:, 1], planes[:, 2], TILE_HEIGHT, TILE_WIDTH)
+    planes[:, 5] = offsets(2 * (planes[:, 1] + planes[:, 2]))[0]
+    half[:, 0] = full[:, 6] = offsets(half[:, 1] * half[:, 2])[0]
+    axes = np.stack([shapes[:, :2].ravel(), np.zeros(2 * count, dtype=np.int64)], axis=1)
+    axes[:, 1] = offsets(axes[:, 0] // 2 * gpu_halving.TAPS)[0]
+    full[:, 7:9] = axes[:, 1].reshape(count, 2)
+    return planes, tile_plane, axes
+
+
+def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
+    count = len(images)
+    planes, tile_plane, axes = _plane_table(
+        np.array([image.shape for image in images], dtype=np.int64)
+    )
+    tables: list[NDArray[Any]] = [planes, tile_plane, axes]
+    (planes_there, tile_plane_there, axes_there), alive = send(
+        images, planes[:count, 0], tables, device
+    )
+    window, fits, vectors, coefficients, gain, offset = _constants(device)
+
+    def empty(size: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+        return torch.empty(size, dtype=dtype, device=device)
+
+    half_heights, half_widths = planes[count:, 1], planes[count:, 2]
+    weights = empty(int((half_heights + half_widths).sum()) * gpu_halving.TAPS)
+    halves = empty(int((half_heights * half_widths).sum()))
+    edges = empty(int(2 * (planes[:, 1] + planes[:, 2]).sum()), torch.float32)
+    partials = empty(len(tile_plane) * MOMENTS)
+    moments = empty(len(planes) * MOMENTS)
+    results = empty(count * (FEATURES + 1))
+
+    block = 128
+    blocks = -(-int(max(half_heights.max(), half_widths.max())) // block)
+    gpu_halving.weights_kernel[(blocks, len(axes))](
+        axes_there, weights, TAPS=gpu_halving.TAPS, BLOCK=block
+    )
+    second_scale = int(planes[count, 4])
+    for first, end in ((0, second_scale), (second_scale, len(tile_plane))):
+        gpu_kernels.moments_kernel[(end - first,)](
+            tile_plane_there, planes_there, first, window, window.numel(), weights, halves, edges,
+            partials,
+            FULL=first == 0, LANES=LANES, ROWS=TILE_HEIGHT, WINDOW=tuple(map(float, WINDOW)),
+            ENTRIES=gpu_kernels.ENTRIES, TAPS=gpu_halving.TAPS, num_warps=1, maxnreg=168,
+        )  # fmt: skip
+    gpu_scores.reduce_kernel[(len(planes),)](
+        planes_there, edges, partials, moments,
+        ROWS=TILE_HEIGHT, COLUMNS=TILE_WIDTH, ENTRIES=gpu_kernels.ENTRIES, BLOCK=256,
+    )  # fmt: skip
+    model = regressor.load()
+    gpu_scores.scores_kernel[(count,)](
+        planes_there, moments, fits, vectors, coefficients, gain, offset, results, count,
+        gamma=model.gamma, rho=model.rho, VECTORS=len(model.coefficients), LENGTH=fits.shape[1],
+        ENTRIES=gpu_kernels.ENTRIES, BLOCK=64,
+    )  # fmt: skip
+    rows = results.cpu().numpy().reshape(count, FEATURES + 1)
+    del alive  # the copy has waited for the kernels that read the images
+    return rows

@@ -1,0 +1,202 @@
+"""BRISQUE's main Triton kernel: one launch takes every plane of a ragged batch to MSCN sums.
+
+A program is one warp that streams down a tile of `4 * LANES` columns. Each lane owns four adjacent
+columns, whose horizontal windows share eleven loaded pixels; the vertical windows live in running
+sums in registers, so that no filtered row touches memory. A fifth column, left of the four, is
+filtered again by each lane: products of neighbours then need no exchange between lanes.
+"""
+
+import triton
+import triton.language as tl
+
+from iqa.brisque.gpu_exact import doubtful, exact_statistics
+from iqa.brisque.gpu_halving import halve_tile
+from iqa.brisque.gpu_pixels import pixel, run_of_pixels, within
+from iqa.streaming import advanced, repeated, windowed
+
+# A row of the plane table, int64: source (the image's address, or its offset in `halves`), height,
+# width, channels, first tile, offset in `edges`; and of a full-size plane the offsets of its
+# half in `halves` and of its row and column weights in `weights`.
+ENTRIES = 9
+MOMENTS = 22
+COLUMNS_PER_LANE = 4
+
+
+@triton.jit
+def with_product(sums, product):
+    """The five sums of one direction, see `features`, with a product added."""
+    negative = tl.minimum(product, 0.0)
+    positive = tl.maximum(product, 0.0)
+    return (
+        sums[0] + (product < 0).to(tl.float32),
+        sums[1] + (product > 0).to(tl.float32),
+        sums[2] + tl.abs(product),
+        sums[3] + negative * negative,
+        sums[4] + positive * positive,
+    )
+
+
+@triton.jit
+def store_edges(edges, coefficients, row, column, height, width, inside):
+    """Keep the plane's outermost coefficients, whose neighbours are on the opposite edge.
+
+    Layout: top row, bottom row (`width` each), left column, right column (`height` each).
+    """
+    for p in tl.static_range(1, 5):
+        at = column + p - 1
+        mask = inside & (at < width)
+        value = coefficients[p]
+        tl.store(edges + at, value, mask=mask & (row == 0))
+        tl.store(edges + width + at, value, mask=mask & (row == height - 1))
+        tl.store(edges + 2 * width + row + 0 * at, value, mask=mask & (at == 0))
+        tl.store(edges + 2 * width + height + row + 0 * at, value, mask=mask & (at == width - 1))
+
+
+@triton.jit(do_not_specialize=["first_tile", "taps"])
+def moments_kernel(
+    tile_plane,  # int32 [T], the plane of each tile
+    planes,  # int64 [P, ENTRIES]
+    first_tile,  # of this launch
+    window,  # float64 [49], the 2-D window
+    taps,  # 49, at run time: unrolling that rare loop would cost every pixel registers
+    weights,  # float64, see `gpu_halving`
+    halves,  # float64, the half-size planes: written if FULL, else read
+    edges,  # float32, see `store_edges`
+    partials,  # float64 [T, MOMENTS]
+    FULL: tl.constexpr,
+    LANES: tl.constexpr,
+    ROWS: tl.constexpr,
+    WINDOW: tl.constexpr,
+    ENTRIES: tl.constexpr,
+    TAPS: tl.constexpr,
+):
+    """Sum one tile's MSCN coefficients and products; grid: the tiles of one scale.
+
+    Products across the plane's border are left to `gpu_scores`.
+    """
+    tile = first_tile + tl.program_id(0)
+    plane = planes + tl.load(tile_plane + tile).to(tl.int64) * ENTRIES
+    height = tl.load(plane + 1).to(tl.int32)
+    width = tl.load(plane + 2).to(tl.int32)
+    channels = tl.load(plane + 3).to(tl.int32)
+    place = tile - tl.load(plane + 4).to(tl.int32)
+    across = tl.cdiv(width, LANES * 4)
+    top = place // across * ROWS
+    left = place % across * (LANES * 4)
+    if FULL:
+        source = tl.load(plane).to(tl.pointer_type(tl.uint8))
+        half_plane = halves + tl.load(plane + 6)
+        row_weights = weights + tl.load(plane + 7)
+        column_weights = weights + tl.load(plane + 8)
+        if (height % 2 == 0) & (width % 2 == 0):
+            halve_tile(
+                source, height, width, channels, half_plane, row_weights, column_weights,
+                top, left, TAPS, LANES, ROWS, tl.float32,
+            )  # fmt: skip
+        else:
+            halve_tile(
+                source, height, width, channels, half_plane, row_weights, column_weights,
+                top, left, TAPS, LANES, ROWS, tl.float64,
+            )  # fmt: skip
+    else:
+        source = halves + tl.load(plane)
+    edges += tl.load(plane + 5)
+
+    column = left + 4 * tl.arange(0, LANES)
+    # Values are taken relative to one pixel of the lane's own strip: E[x^2] - mu^2 then cancels
+    # little where the picture is smooth.
+    origin = pixel(
+        source,
+        tl.minimum(top + ROWS // 2, height - 1),
+        tl.minimum(column, width - 1),
+        width,
+        channels,
+        column >= 0,
+        FULL,
+    ).to(tl.float32)
+
+    zero = tl.zeros([LANES], tl.float32)
+    means = repeated(repeated(zero, 6), 5)
+    squares = repeated(repeated(zero, 6), 5)
+    centres = repeated(repeated(zero, 3), 5)
+    previous = repeated(zero, 5)
+    absolute = zero
+    square = zero
+    left_sums = repeated(zero, 5)
+    upper_sums = repeated(zero, 5)
+    upper_left_sums = repeated(zero, 5)
+    lower_left_sums = repeated(zero, 5)
+    for step in range(tl.minimum(ROWS, height - top) + 7):
+        entering = top - 4 + step
+        loaded = run_of_pixels(source, entering, column - 4, height, width, channels, 11, FULL)
+        values = ()
+        powers = ()
+        for k in tl.static_range(11):
+            value = loaded[k] - origin
+            values = values + (value,)
+            powers = powers + (value * value,)
+        next_means = ()
+        next_squares = ()
+        next_centres = ()
+        differences = ()
+        variances = ()
+        # The row whose windows this row completes.
+        row = top - 7 + step
+        in_rows = (step >= 6) & (row >= 0)
+        doubts = ()
+        any_doubt = column < 0
+        for p in tl.static_range(5):
+            mean, under_way = advanced(means[p], windowed(values, p, WINDOW), WINDOW)
+            next_means = next_means + (under_way,)
+            power, under_way = advanced(squares[p], windowed(powers, p, WINDOW), WINDOW)
+            next_squares = next_squares + (under_way,)
+            difference = centres[p][0] - mean
+            variance = tl.abs(power - mean * mean)
+            next_centres = next_centres + ((centres[p][1], centres[p][2], values[p + 3]),)
+            differences = differences + (difference,)
+            variances = variances + (variance,)
+            inside = in_rows & within(column + (p - 1), width)
+            doubt = inside & doubtful(difference, variance)
+            doubts = doubts + (doubt,)
+            any_doubt = any_doubt | doubt
+        means = next_means
+        squares = next_squares
+        centres = next_centres
+        if tl.max(any_doubt.to(tl.int32), axis=0) > 0:
+            exact_differences = ()
+            exact_variances = ()
+            for p in tl.static_range(5):
+                difference, variance = exact_statistics(
+                    source, row, column + (p - 1), height, width, channels, window, taps,
+                    doubts[p], FULL,
+                )  # fmt: skip
+                difference = tl.where(doubts[p], difference, differences[p])
+                variance = tl.where(doubts[p], variance, variances[p])
+                exact_differences = exact_differences + (difference,)
+                exact_variances = exact_variances + (variance,)
+            differences = exact_differences
+            variances = exact_variances
+        coefficients = ()
+        for p in tl.static_range(5):
+            inside = in_rows & within(column + (p - 1), width)
+            coefficient = differences[p] / (tl.sqrt(variances[p]) + 1.0)
+            coefficients = coefficients + (tl.where(inside, coefficient, 0.0),)
+        # Step 6 is the row above the tile, there only as the first row's upper neighbour.
+        if step > 6:
+            for p in tl.static_range(1, 5):
+                c = coefficients[p]
+                absolute += tl.abs(c)
+                square += c * c
+                left_sums = with_product(left_sums, c * coefficients[p - 1])
+                upper_sums = with_product(upper_sums, c * previous[p])
+                upper_left_sums = with_product(upper_left_sums, c * previous[p - 1])
+                lower_left_sums = with_product(lower_left_sums, previous[p] * coefficients[p - 1])
+            on_edge = (row == 0) | (row == height - 1) | (left == 0) | (left + 4 * LANES >= width)
+            if on_edge:
+                store_edges(edges, coefficients, row, column, height, width, column >= 0)
+        previous = coefficients
+
+    partial = partials + tile.to(tl.int64) * 22
+    sums = (absolute, square) + left_sums + upper_sums + upper_left_sums + lower_left_sums
+    for k in tl.static_range(22):
+        tl.store(partial + k, tl.sum(sums[k], axis=0).to(tl.float64))

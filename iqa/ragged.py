@@ -1,0 +1,92 @@
+"""A batch of images of different sizes on a GPU: addresses, tiles and one copy for everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from iqa.images import Image
+
+Integers = NDArray[np.int64]
+
+# Every part of a buffer starts at a multiple of this, so that any type can be viewed in place.
+ALIGNMENT = 16
+
+
+def offsets(sizes: Integers) -> tuple[Integers, int]:
+    """Where parts of these sizes `[N]` start in one flat buffer, and how long it is."""
+    ends = np.cumsum(sizes, dtype=np.int64)
+    return ends - sizes, int(ends[-1]) if len(ends) else 0
+
+
+def tile_table(
+    heights: Integers, widths: Integers, tile_height: int, tile_width: int
+) -> tuple[NDArray[np.int32], Integers]:
+    """Cut planes into tiles, row by row.
+
+    Returns:
+        the plane of each tile `[T]`, and each plane's first tile `[P]`.
+    """
+    counts = -(-heights // tile_height) * -(-widths // tile_width)
+    return np.repeat(np.arange(len(counts), dtype=np.int32), counts), offsets(counts)[0]
+
+
+def send(
+    images: Sequence[Image | torch.Tensor],
+    addresses: Integers,
+    tables: Sequence[NDArray[Any]],
+    device: torch.device,
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Send a batch to the device in one copy; images that are there already stay where they are.
+
+    Args:
+        images: uint8 arrays, or tensors that may lie on the device.
+        addresses: `[N]`, receives the device address of each image's first byte; usually a column
+            of one of the tables.
+        tables: what else to send, any shape and type.
+        device: where to.
+
+    Returns:
+        the tables on the device, flat, and what must live as long as the addresses are used.
+    """
+    flat = [np.ascontiguousarray(table).reshape(-1).view(np.uint8) for table in tables]
+    resident = [_resident(image, device) for image in images]
+    waiting = [
+        None if tensor is not None else np.asarray(image)
+        for image, tensor in zip(images, resident, strict=True)
+    ]
+    sizes = [part.nbytes for part in flat] + [
+        0 if part is None else part.nbytes for part in waiting
+    ]
+    starts, total = offsets(-(-np.array(sizes, dtype=np.int64) // ALIGNMENT) * ALIGNMENT)
+
+    target = torch.empty(total, dtype=torch.uint8, device=device)
+    staging = torch.empty(total, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    host = staging.numpy()
+    for index, (start, part) in enumerate(zip(starts[len(flat) :], waiting, strict=True)):
+        tensor = resident[index]
+        if tensor is not None:
+            addresses[index] = tensor.data_ptr()
+        elif part is not None:
+            addresses[index] = target.data_ptr() + start
+            host[start : start + part.nbytes].reshape(part.shape)[...] = part
+    for start, table in zip(starts, tables, strict=False):
+        view = host[start : start + table.nbytes].view(table.dtype)
+        view.reshape(table.shape)[...] = table
+    target.copy_(staging, non_blocking=True)
+
+    sent = [
+        target[start : start + table.nbytes].view(getattr(torch, table.dtype.name))
+        for start, table in zip(starts, tables, strict=False)
+    ]
+    return sent, [target, *(tensor for tensor in resident if tensor is not None)]
+
+
+def _resident(image: Image | torch.Tensor, device: torch.device) -> torch.Tensor | None:
+    if isinstance(image, torch.Tensor) and image.device == device:
+        return image.contiguous()
+    return None

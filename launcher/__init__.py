@@ -1,0 +1,1 @@
+"""`iqa-serve`: starts Triton and the gateway, watches both, drains both."""

@@ -1,0 +1,210 @@
+"""The running service: a Triton, the gateway's workers, and what keeps them up."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from prometheus_client import multiprocess
+
+from launcher import tritonserver
+from launcher.child import Child
+from launcher.failure import LaunchError
+from launcher.tritonserver import Endpoints
+
+logger = logging.getLogger(__name__)
+
+POLL = 0.2  # seconds between looks at the children
+START_PATIENCE = 300  # seconds until everything answers, a first compilation of kernels included
+HANG_PATIENCE = 20  # seconds that a live Triton may leave its models silent
+BACKLOG = 1024
+EVERYTHING = re.compile("")
+# As glog marks them, but for the one that says that there is no GPU.
+TRITON_ERRORS = re.compile(r"[EF]\d{4} (?!.*CudaDriverHelper)")
+
+
+class Service:
+    """Starts, watches and ends all processes of the service."""
+
+    def __init__(self, options: argparse.Namespace, workspace: Path) -> None:
+        """Prepare in `workspace`, an empty folder that nobody else uses.
+
+        Raises:
+            LaunchError: something that is needed is missing.
+        """
+        self._options = options
+        self._memory_prefix = f"iqa-triton-{os.getpid()}-"
+        self._triton = None if options.triton_url else self._triton_child(workspace)
+        self._metrics_folder = workspace / "metrics"
+        self._metrics_folder.mkdir()
+        # One socket for each worker: the kernel spreads connections over them.
+        self._sockets = [_listen(options.host, options.port) for _ in range(options.workers)]
+        self._workers = [
+            self._worker(number, listener) for number, listener in enumerate(self._sockets)
+        ]
+        host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host  # noqa: S104  (all addresses include loopback)
+        self._url = f"http://{f'[{host}]' if ':' in host else host}:{options.port}"
+
+    def run(self) -> None:
+        """Serve until an exception, such as that of a signal, comes; then drain and end.
+
+        Raises:
+            LaunchError: the service does not come up.
+        """
+        try:
+            self._start()
+            self._watch()
+        finally:
+            self._end()
+
+    def _start(self) -> None:
+        if self._triton:
+            self._triton.start()
+            self._wait_for(self._triton_is_ready, self._triton)
+        for worker in self._workers:
+            worker.start()
+        self._wait_for(self._is_ready, *self._workers)
+        print(f"Ready at {self._url} (API documentation; Ctrl-C stops)")
+        print(f"Try: curl -F image=@photo.jpg {self._url}/api/v1/iqa/nr/brisque/", flush=True)
+
+    def _watch(self) -> None:
+        stubs = self._stubs()
+        answered = asked = time.monotonic()
+        while True:
+            time.sleep(POLL)
+            for worker in self._workers:
+                pid = worker.pid
+                if worker.restart_when_due():
+                    multiprocess.mark_process_dead(pid, str(self._metrics_folder))  # type: ignore[no-untyped-call]  # untyped there
+            if not self._triton:
+                continue
+            now = time.monotonic()
+            if now - asked > 1:
+                asked = now
+                if self._is_ready():
+                    answered, stubs = now, self._stubs()
+            # An embedded Triton calls itself ready with its Python stub dead.
+            if self._triton.is_alive() and not stubs <= self._stubs():
+                self._kill_triton("lost a model's process")
+            elif self._triton.is_alive() and now - answered > HANG_PATIENCE:
+                self._kill_triton("does not answer")
+            if not self._triton.is_alive():
+                tritonserver.remove_memory(self._memory_prefix)
+            if self._triton.restart_when_due():
+                answered, stubs = time.monotonic(), set()
+
+    def _kill_triton(self, reason: str) -> None:
+        assert self._triton
+        logger.warning("Triton %s: killed", reason)
+        self._triton.kill()
+
+    def _end(self) -> None:
+        for worker in self._workers:
+            worker.terminate()
+        for worker in self._workers:
+            worker.wait(self._options.drain_seconds + 5)
+        if self._triton:
+            self._triton.terminate()
+            self._triton.wait(10)
+            tritonserver.remove_memory(self._memory_prefix)
+        for listener in self._sockets:
+            listener.close()
+
+    def _wait_for(self, is_ready: Callable[[], bool], *children: Child) -> None:
+        end = time.monotonic() + START_PATIENCE
+        while not is_ready():
+            for child in children:
+                if not child.is_alive():
+                    raise LaunchError(_reason(child))
+            if time.monotonic() > end:
+                raise LaunchError(f"{children[0].name} did not become ready.")
+            time.sleep(POLL)
+
+    def _triton_is_ready(self) -> bool:
+        address = f"http://{self._options.triton_host}:{self._options.triton_http_port}"
+        return _answers_ok(f"{address}/v2/health/ready")
+
+    def _is_ready(self) -> bool:
+        return _answers_ok(f"{self._url}/readyz")
+
+    def _stubs(self) -> set[int]:
+        """Process ids of Triton's children, one for each model instance."""
+        assert self._triton
+        try:
+            children = Path(f"/proc/{self._triton.pid}/task").glob("*/children")
+            return {int(pid) for file in children for pid in file.read_text().split()}
+        except OSError:
+            return set()
+
+    def _triton_child(self, workspace: Path) -> Child:
+        options = self._options
+        if not options.model_repository.is_dir():
+            raise LaunchError(f"There is no model repository at {options.model_repository}.")
+        if options.triton_host not in ("127.0.0.1", "localhost", "::1"):
+            logger.warning(
+                "Triton itself is open to %s: it has no access control, see SECURITY.md",
+                options.triton_host,
+            )
+        server = tritonserver.find(workspace)
+        endpoints = Endpoints(
+            options.triton_host,
+            options.triton_http_port,
+            options.triton_grpc_port,
+            options.triton_metrics_port,
+        )
+        command = server.command(
+            options.model_repository, endpoints, self._memory_prefix, options.model_config_name
+        )
+        echo = EVERYTHING if options.log_level == "debug" else TRITON_ERRORS
+        return Child("Triton", command, server.environment, echo=echo)
+
+    def _worker(self, number: int, listener: socket.socket) -> Child:
+        options = self._options
+        command = [
+            *(sys.executable, "-m", "uvicorn", "gateway.app:app"),
+            f"--fd={listener.fileno()}",
+            f"--timeout-graceful-shutdown={options.drain_seconds}",
+            f"--backlog={BACKLOG}",
+            *("--loop=uvloop", "--http=httptools", "--lifespan=on"),
+            *("--no-access-log", "--no-server-header"),
+        ]
+        environment = {
+            "IQA_TRITON_URL": options.triton_url
+            or f"{options.triton_host}:{options.triton_grpc_port}",
+            "IQA_LOG_LEVEL": options.log_level,
+            "PROMETHEUS_MULTIPROC_DIR": str(self._metrics_folder),
+        }
+        name = f"gateway worker {number + 1}"
+        return Child(name, command, environment, sockets=[listener.fileno()], echo=EVERYTHING)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((host, port))
+    return listener
+
+
+def _answers_ok(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310  (our own service)
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _reason(child: Child) -> str:
+    """One sentence on why a child ended during the start."""
+    lines = list(child.log)
+    failure = tritonserver.load_failure(lines)
+    return failure or f"{child.name} ended at once: {lines[-1] if lines else 'no output'}"

@@ -1,0 +1,23 @@
+"""BRISQUE for Triton's Python backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import iqa
+from serving.model import ScoringModel
+from serving.split import Results
+
+
+class TritonPythonModel(ScoringModel):
+    """`IMAGE` in, `SCORE` and on request `FEATURES` out."""
+
+    inputs = ("IMAGE",)
+    details = "FEATURES"
+
+    def score(self, *images: list[Any], details: bool) -> Results:
+        """See `ScoringModel`."""
+        scored = iqa.brisque.score(
+            *images, features=details, device=self.device, threads=self.threads
+        )
+        return Results(scored.values, scored.errors, scored.features)

@@ -1,0 +1,23 @@
+"""MS-SSIM for Triton's Python backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import iqa
+from serving.model import ScoringModel
+from serving.split import Results
+
+
+class TritonPythonModel(ScoringModel):
+    """`REFERENCE` and `DISTORTED` in, `SCORE` and on request `SCALES` out."""
+
+    inputs = ("REFERENCE", "DISTORTED")
+    details = "SCALES"
+
+    def score(self, *images: list[Any], details: bool) -> Results:
+        """See `ScoringModel`."""
+        scored = iqa.ms_ssim.score(
+            *images, scales=details, device=self.device, threads=self.threads
+        )
+        return Results(scored.values, scored.errors, scored.scales)

@@ -1,0 +1,77 @@
+"""A Triton Python-backend model around a metric: unpack, one call for the batch, pack."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+from serving.split import Answer, Results, split
+
+
+class ScoringModel(ABC):
+    """Base of each `model.py`.
+
+    Attributes:
+        inputs: names of the image inputs, in the order that `score` takes them.
+        details: name of the optional second output.
+        device: "cpu" or "cuda:<n>", as Triton assigned it to this instance.
+        threads: CPU threads that one batch may use; None for all cores.
+    """
+
+    inputs: ClassVar[tuple[str, ...]]
+    details: ClassVar[str]
+
+    @abstractmethod
+    def score(self, *images: list[Any], details: bool) -> Results:
+        """Score a ragged batch: one list of uint8 `[H, W, C]` arrays for each input."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Take the device that Triton gives; refuse one that is not there."""
+        parameters = json.loads(args["model_config"])["parameters"]
+        self.threads = int(parameters.get("threads", {}).get("string_value", 0)) or None
+        on_gpu = args["model_instance_kind"] == "GPU"
+        self.device = f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu"
+        if on_gpu:
+            import torch
+
+            if not torch.cuda.is_available():
+                raise pb_utils.TritonModelException(f"{self.device} was asked for, but is absent")
+        pb_utils.Logger.log_info(f"{args['model_name']} scores on {self.device}")
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer a batch of requests, each of one or several stacked images, in one call."""
+        stacks = [[_images(request, name) for name in self.inputs] for request in requests]
+        counts = [len(stack[0]) for stack in stacks]
+        lists = [
+            [image for stack in stacks for image in stack[position]]
+            for position in range(len(self.inputs))
+        ]
+        wanted = [self.details in request.requested_output_names() for request in requests]
+        answers = split(self.score(*lists, details=any(wanted)), counts)
+        return [self._response(*pair) for pair in zip(answers, wanted, strict=True)]
+
+    def _response(self, answer: Answer, with_details: bool) -> Any:
+        if answer.error is not None:
+            error = pb_utils.TritonError(answer.error, pb_utils.TritonError.INVALID_ARG)
+            return pb_utils.InferenceResponse(error=error)
+        outputs = [pb_utils.Tensor.from_dlpack("SCORE", answer.scores)]
+        if with_details:
+            outputs.append(pb_utils.Tensor.from_dlpack(self.details, answer.details))
+        return pb_utils.InferenceResponse(outputs)
+
+
+def _images(request: Any, name: str) -> Any:
+    """The input's images `[N, H, W, C]`, in place: on the host, or where Triton has them.
+
+    Not by `as_numpy`: stubs built against NumPy 1 return empty arrays under NumPy 2.
+    """
+    tensor = pb_utils.get_input_tensor_by_name(request, name)
+    if tensor.is_cpu():
+        return np.from_dlpack(tensor)
+    from torch.utils.dlpack import from_dlpack
+
+    return from_dlpack(tensor)
