@@ -74,5 +74,9 @@ def _uvicorn(module: str, port: int, *options: str) -> list[str]:
 def _with_triton(
     name: str, title: str, port: int, right_score: Score, options: list[str]
 ) -> Contender:
-    command = [sys.executable, "-m", "launcher.main", "--port", str(port), *options]
-    return Contender(name, title, port, command, right_score, port + 1)
+    http, grpc, metrics = port + 1, port + 2, port + 3
+    start = "from launcher.main import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", start, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--triton-http-port", str(http), "--triton-grpc-port", str(grpc)]
+    command += ["--triton-metrics-port", str(metrics), *options]
+    return Contender(name, title, port, command, right_score, http)
