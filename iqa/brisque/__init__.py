@@ -79,6 +79,6 @@ def score(
     for index in sound:
         if errors[index] is None and np.isnan(rows[index]).any():
             errors[index] = ItemError(
-                "score_undefined", "BRISQUE is undefined on an image without contrast"
+                "score_undefined", "BRISQUE is undefined on an image without contrast."
             )
     return Scores(values, errors, rows if features else None)

@@ -74,7 +74,9 @@ def score(
     values, terms = np.full(len(errors), np.nan), np.full((len(errors), SCALES), np.nan)
     local: list[NDArray[np.float32] | None] = [None] * len(errors)
     if device == "cpu" or maps:
-        found = cpu.terms_and_maps(originals, copies, threads, maps=maps)
+        found = cpu.terms_and_maps(
+            list(map(np.asarray, originals)), list(map(np.asarray, copies)), threads, maps=maps
+        )
         for index, (pair_terms, pair_map) in zip(sound, found, strict=True):
             values[index], terms[index] = pool(pair_terms)
             local[index] = pair_map
@@ -94,6 +96,6 @@ def _check(original: Image | torch.Tensor, copy: Image | torch.Tensor) -> ItemEr
     if error is None and original.shape != copy.shape:
         return ItemError(
             "size_mismatch",
-            f"reference is {list(original.shape)}, distorted is {list(copy.shape)}",
+            f"reference is {list(original.shape)}, distorted is {list(copy.shape)}.",
         )
     return error
