@@ -17,6 +17,9 @@ lint: $(VENV)/test.stamp  ## style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+bench: $(VENV)/perf.stamp  ## compare speed with the alternatives; see perf/README.md
+	$(VENV)/bin/python -m perf.bench $(ARGS)
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -28,6 +31,10 @@ $(VENV)/serve.stamp: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/test.stamp: $(VENV)/serve.stamp
 	$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/perf.stamp: $(VENV)/serve.stamp
+	$(PIP) --editable '.[perf]'
 	@touch $@
 
 clean:  ## remove everything that make installed

@@ -1,4 +1,4 @@
-"""The calls of a load: files for a metric's route, and the score that must come back."""
+"""The calls that load consists of: files for a metric's route, and the right score."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from perf.pictures import Pair, Pixels, read_pixels
 
 PREFIX = "/api/v1/iqa"
 BOUNDARY = b"iqa-perf-2006"  # must not occur in a file
+TOLERANCE = 1e-3  # between two computations of one score by the same library
 
 Score = Callable[..., float]
 """Scores RGB pictures `[H, W, 3]`: the model's name, then one picture for each of its inputs."""
@@ -64,9 +65,10 @@ def calls(metric: Metric, pairs: Sequence[Pair], score: Score = score) -> list[C
 
     A metric of one picture is asked for every original, once, and every distorted copy.
     """
+    contents: list[tuple[bytes, ...]]
     if len(metric.fields) == 1:
-        unique = dict.fromkeys([pair.original for pair in pairs] + [p.distorted for p in pairs])
-        contents = [(file,) for file in unique]
+        originals = dict.fromkeys(pair.original for pair in pairs)
+        contents = [(file,) for file in (*originals, *(pair.distorted for pair in pairs))]
     else:
         contents = [(pair.original, pair.distorted) for pair in pairs]
     return [

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from typing import cast
 
 import numpy as np
 import uvloop
@@ -26,8 +26,12 @@ PATIENCE = 120.0  # seconds within which every client must have its first answer
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
+class RefusedError(Exception):
+    """A service answered with another status than 200."""
+
+
 class WrongAnswerError(Exception):
-    """A service refused a request or gave a wrong score, so that its speed means nothing."""
+    """A service gave a wrong score, so that its speed means nothing."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,24 @@ class Measurement:
     memory: int
 
 
+def ask(port: int, call: Call, tolerance: float) -> None:
+    """Send one call to a service on this machine and check its answer.
+
+    Raises:
+        RefusedError, WrongAnswerError: it was not the expected score.
+        OSError: the service is not there, or hung up.
+    """
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        connection.sendall(call.http())
+        answer = b""
+        while (body := _body(answer)) is None:
+            data = connection.recv(1 << 16)
+            if not data:
+                raise ConnectionError("the service hung up")
+            answer += data
+    _check(answer, body, call.expected, tolerance)
+
+
 def measure(
     port: int,
     calls: Sequence[Call],
@@ -82,34 +104,31 @@ def measure(
         calls: sent in rotation.
         meter: watches the service's processes.
         clients: concurrent connections.
-        seconds: length of the window.
+        seconds: least length of the window, in which every client gets an answer.
         tolerance: largest accepted deviation from the expected score.
 
     Raises:
-        WrongAnswerError: an answer was not the expected score.
+        RefusedError, WrongAnswerError: an answer was not the expected score.
         OSError: the service is not there, or hung up.
         TimeoutError: it stopped answering.
     """
     requests = cycle([(call.http(), call.expected) for call in calls])
 
     async def run() -> Measurement:
-        everyone = [_Client(requests, tolerance) for _ in range(clients)]
+        connected = await asyncio.gather(
+            *(_Client.connect(port, requests, tolerance) for _ in range(clients))
+        )
         try:
-            return await _measure(port, everyone, meter, seconds)
+            return await _measure(connected, meter, seconds)
         finally:
-            for client in everyone:
+            for client in connected:
                 client.close()
 
     return uvloop.run(run())
 
 
-async def _measure(
-    port: int, clients: Sequence[_Client], meter: Meter, seconds: float
-) -> Measurement:
-    loop = asyncio.get_running_loop()
-    warm_up = loop.create_task(asyncio.sleep(SHORTEST_WARM_UP))
-    for client in clients:
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)
+async def _measure(clients: Sequence[_Client], meter: Meter, seconds: float) -> Measurement:
+    warm_up = asyncio.create_task(asyncio.sleep(SHORTEST_WARM_UP))
     await _all(client.first_answer for client in clients)
     await warm_up
 
@@ -117,6 +136,8 @@ async def _measure(
     for client in clients:
         client.latencies.clear()
     await asyncio.sleep(seconds)
+    while not all(client.latencies or client.last_answer.done() for client in clients):
+        await asyncio.sleep(0.02)
     latencies = np.concatenate([client.latencies for client in clients])
     elapsed = time.perf_counter() - start
     server_cpu, client_cpu = meter.cpu_seconds() - server_cpu, time.process_time() - client_cpu
@@ -142,6 +163,19 @@ class _Client(asyncio.Protocol):
         stopping: send no more requests.
     """
 
+    _transport: asyncio.Transport
+
+    @classmethod
+    async def connect(
+        cls, port: int, requests: Iterator[tuple[bytes, float]], tolerance: float
+    ) -> _Client:
+        """Connect to `port` on this machine and send the first request."""
+        client = cls(requests, tolerance)
+        loop = asyncio.get_running_loop()
+        client._transport, _ = await loop.create_connection(lambda: client, "127.0.0.1", port)
+        client._send()
+        return client
+
     def __init__(self, requests: Iterator[tuple[bytes, float]], tolerance: float) -> None:
         loop = asyncio.get_running_loop()
         self.latencies: list[float] = []
@@ -152,18 +186,15 @@ class _Client(asyncio.Protocol):
         self._tolerance = tolerance
         self._answer = b""
         self._expected = self._sent = 0.0
-        self._transport: asyncio.WriteTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is no subclass
-        self._send()
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
         if (body := _body(self._answer)) is None:
             return
         self.latencies.append(time.perf_counter() - self._sent)
-        if (fault := self._fault(body)) is not None:
+        try:
+            _check(self._answer, body, self._expected, self._tolerance)
+        except (RefusedError, WrongAnswerError) as fault:
             self._end(fault)
             return
         if not self.first_answer.done():
@@ -178,22 +209,13 @@ class _Client(asyncio.Protocol):
 
     def close(self) -> None:
         """Hang up."""
-        if self._transport:
-            self._transport.close()
+        self._transport.close()
 
     def _send(self) -> None:
         request, self._expected = next(self._requests)
         self._answer = b""
         self._sent = time.perf_counter()
         self._transport.write(request)
-
-    def _fault(self, body: bytes) -> WrongAnswerError | None:
-        if not self._answer.startswith(b"HTTP/1.1 200 "):
-            return WrongAnswerError(self._answer.decode(errors="replace"))
-        score = json.loads(body)["score"]
-        if abs(score - self._expected) <= self._tolerance:
-            return None
-        return WrongAnswerError(f"score {score}, expected {self._expected}")
 
     def _end(self, fault: Exception | None) -> None:
         for future in (self.first_answer, self.last_answer):
@@ -213,3 +235,11 @@ def _body(answer: bytes) -> bytes | None:
     if not separator or length is None or len(body) < int(length[1]):
         return None
     return body
+
+
+def _check(answer: bytes, body: bytes, expected: float, tolerance: float) -> None:
+    if not answer.startswith(b"HTTP/1.1 200 "):
+        raise RefusedError(answer.decode(errors="replace"))
+    score = json.loads(body)["score"]
+    if abs(score - expected) > tolerance:
+        raise WrongAnswerError(f"score {score}, expected {expected}")

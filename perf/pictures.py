@@ -16,14 +16,15 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
-from skimage import data as photographs
+from skimage import data
 
 Pixels = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 768, 512
 SEED = 2006
 QUALITY = 92  # of every JPEG that compression is not meant to spoil
-CROPS = 2  # scenes made of each photograph
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")  # in colour, at scikit-image
+CROPS = 3  # scenes made of each photograph
 
 # The degrees of each distortion; a scene gets one of each kind, the next scene the next degree.
 JPEG_QUALITIES = (70, 40, 20, 8)
@@ -87,15 +88,9 @@ def _files(folder: Path) -> list[tuple[str, bytes]]:
 
 
 def _generated(width: int, height: int, random: np.random.Generator) -> Iterator[tuple[str, bytes]]:
-    sources = {
-        "astronaut": photographs.astronaut(),
-        "chelsea": photographs.chelsea(),
-        "coffee": photographs.coffee(),
-        "motorcycle": photographs.stereo_motorcycle()[0],
-        "rocket": photographs.rocket(),
-    }
-    for crop in range(CROPS):
-        for name, photograph in sources.items():
+    for name in PHOTOGRAPHS:
+        photograph = getattr(data, name)()
+        for crop in range(CROPS):
             scene = _window(photograph, width, height, random)
             yield f"{name}-{crop}", _jpeg(scene, QUALITY)
 

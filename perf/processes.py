@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,22 +17,16 @@ PATIENCE = 30  # seconds that a server may take to stop
 class Server:
     """A running server with all processes that it started."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        """Start it.
-
-        Args:
-            command: program and arguments.
-            environment: variables beside those of this process.
-            log: file that takes what it prints.
-        """
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        """Start `command`; what it prints goes into the file `log`."""
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
-                env={**os.environ, **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._command = " ".join(command)
         self._log = log
 
     def require_running(self) -> None:
@@ -43,7 +37,7 @@ class Server:
         """
         if self._process.poll() is not None:
             last_lines = self._log.read_text(errors="replace")[-2000:]
-            raise RuntimeError(f"{self._process.args} ended:\n{last_lines}")
+            raise RuntimeError(f"{self._command} ended:\n{last_lines}")
 
     def cpu_seconds(self) -> float:
         """Seconds that its processes have computed so far, user and system."""

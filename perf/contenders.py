@@ -1,0 +1,82 @@
+"""The servers that the benchmark compares: this service, and the alternatives to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from perf.baselines import piq_scores
+from perf.calls import Score, score
+
+BASELINES = Path(__file__).with_name("baselines")
+CORES = len(os.sched_getaffinity(0))
+PORTS = 10  # that each contender may use
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server under test.
+
+    Attributes:
+        name: in results.
+        title: in tables and plots.
+        port: where it takes uploads.
+        command: what starts it.
+        score: what its answers are checked against.
+        triton_port: of its Triton's HTTP, None where it has none.
+    """
+
+    name: str
+    title: str
+    port: int
+    command: list[str]
+    score: Score
+    triton_port: int | None = None
+
+
+def contenders(first_port: int) -> list[Contender]:
+    """All of them, each on ports of its own from `first_port` on."""
+    ports = [first_port + PORTS * index for index in range(4)]
+    return [
+        _with_triton("service", "this service", ports[0], score, []),
+        Contender(
+            "in_process",
+            "our kernels inside FastAPI",
+            ports[1],
+            _uvicorn("in_process", ports[1], "--workers", str(CORES)),
+            score,
+        ),
+        Contender(
+            "piq_service",
+            "FastAPI + piq",
+            ports[2],
+            _uvicorn("piq_service", ports[2]),
+            piq_scores.score,
+        ),
+        _with_triton(
+            "triton_piq",
+            "Triton + piq",
+            ports[3],
+            piq_scores.score,
+            ["--model-repository", str(BASELINES / "triton")],
+        ),
+    ]
+
+
+def _uvicorn(module: str, port: int, *options: str) -> list[str]:
+    application = f"perf.baselines.{module}:app"
+    quiet = ["--no-access-log", "--log-level", "warning"]
+    return [sys.executable, "-m", "uvicorn", application, "--port", str(port), *quiet, *options]
+
+
+def _with_triton(
+    name: str, title: str, port: int, right_score: Score, options: list[str]
+) -> Contender:
+    http, grpc, metrics = port + 1, port + 2, port + 3
+    start = "from launcher.main import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", start, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--triton-http-port", str(http), "--triton-grpc-port", str(grpc)]
+    command += ["--triton-metrics-port", str(metrics), *options]
+    return Contender(name, title, port, command, right_score, http)
