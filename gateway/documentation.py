@@ -23,7 +23,7 @@ SENTENCES = {
     "invalid_image": "The image is damaged or incomplete: send it again.",
     "image_too_small": "MS-SSIM needs sides of at least 161 pixels, not 64.",
     "size_mismatch": "Send images of the same size, not 768x512 and 512x768.",
-    "score_undefined": "BRISQUE is undefined on an image without contrast",
+    "score_undefined": "BRISQUE is undefined on an image without contrast.",
     "upload_too_large": "Send a file of at most 33554432 bytes.",
     "too_many_pixels": "Send an image of at most 50000000 pixels.",
     "unsupported_format": "Send an image in one of these formats: JPEG, PNG, WEBP, BMP, TIFF, ...",

@@ -24,12 +24,12 @@ def check_image(image: Image | torch.Tensor, minimum_side: int) -> ItemError | N
     ):
         return ItemError(
             "invalid_image",
-            f"expected uint8 [H, W, C] with C 1 or 3, got {image.dtype} {list(image.shape)}",
+            f"expected uint8 [H, W, C] with C 1 or 3, got {image.dtype} {list(image.shape)}.",
         )
     height, width = image.shape[:2]
     if min(height, width) < minimum_side:
         return ItemError(
-            "image_too_small", f"both sides must be at least {minimum_side}, got {width}x{height}"
+            "image_too_small", f"both sides must be at least {minimum_side}, got {width}x{height}."
         )
     return None
 

@@ -86,7 +86,7 @@ def score(
     for index in sound:
         if errors[index] is None and np.isnan(rows[index]).any():
             errors[index] = ItemError(
-                "score_undefined", "BRISQUE is undefined on an image without contrast"
+                "score_undefined", "BRISQUE is undefined on an image without contrast."
             )
     local = None
     if maps:

@@ -96,6 +96,6 @@ def _check(original: Image | torch.Tensor, copy: Image | torch.Tensor) -> ItemEr
     if error is None and original.shape != copy.shape:
         return ItemError(
             "size_mismatch",
-            f"reference is {list(original.shape)}, distorted is {list(copy.shape)}",
+            f"reference is {list(original.shape)}, distorted is {list(copy.shape)}.",
         )
     return error

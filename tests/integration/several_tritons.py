@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -94,6 +94,11 @@ class Triton:
         """Of gRPC."""
         return f"{self.host}:{self.port + 1}"
 
+    @property
+    def _regions(self) -> str:
+        """How the names of the shared memory between it and its stubs begin."""
+        return f"iqa-test-{self.host}-{self.port}-"
+
     def start(self) -> None:
         """Start it and wait until it is ready."""
         bin_folder = sysconfig.get_path("scripts")
@@ -107,6 +112,7 @@ class Triton:
             f"--grpc-port={self.port + 1}",
             f"--metrics-port={self.port + 2}",
             "--grpc-http2-max-ping-strikes=0",
+            f"--backend-config=python,shm-region-prefix-name={self._regions}",
             *self.options,
         ]
         environment = os.environ | {
@@ -115,7 +121,11 @@ class Triton:
         }
         with (self.folder / f"{self.host}-{self.port}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [server, *arguments], env=environment, stdout=log, stderr=log
+                [server, *arguments],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         wait_until_ok(f"http://{self.host}:{self.port}/v2/health/ready", self.process)
 
@@ -126,6 +136,11 @@ class Triton:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal that ends it, and wait for the end."""
         end(self.process, number)
+        # A server that was killed may leave stubs and their memory behind.
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        for region in Path("/dev/shm").glob(f"{self._regions}*"):  # noqa: S108
+            region.unlink()
 
     def served(self) -> int:
         """BRISQUE requests that it answered since its start."""

@@ -1,0 +1,90 @@
+"""The running service, started as a user would, for every test that needs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+START_PATIENCE = 240  # seconds; a first start compiles the kernels
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """A launcher process and where what it started listens.
+
+    Attributes:
+        url: of the gateway.
+        grpc, http, metrics: `host:port` of Triton.
+        process: the launcher.
+        log: the file that it writes to.
+    """
+
+    url: str
+    grpc: str
+    http: str
+    metrics: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on at the moment."""
+    sockets = [socket.socket() for _ in range(count)]
+    for listener in sockets:
+        listener.bind(("127.0.0.1", 0))
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports
+
+
+def launch(log: Path, *options: str, **environment: str) -> RunningService:
+    """Run `iqa-serve` on free ports; does not wait for it."""
+    gateway, http, grpc, metrics = free_ports(4)
+    command = [sys.executable, "-c", "import sys; from launcher.main import main; sys.exit(main())"]
+    command += [f"--port={gateway}", "--host=127.0.0.1", f"--triton-http-port={http}"]
+    command += [f"--triton-grpc-port={grpc}", f"--triton-metrics-port={metrics}", *options]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment},
+        )
+    addresses = (f"127.0.0.1:{port}" for port in (grpc, http, metrics))
+    return RunningService(f"http://127.0.0.1:{gateway}", *addresses, process, log)
+
+
+def wait_until_ready(service: RunningService) -> None:
+    """Wait for the line with which the launcher says that everything answers."""
+    end = time.monotonic() + START_PATIENCE
+    while "Try:" not in service.log.read_text():
+        assert service.process.poll() is None, service.log.read_text()
+        assert time.monotonic() < end, service.log.read_text()
+        time.sleep(0.1)
+
+
+def stop(service: RunningService) -> int:
+    """Send Ctrl-C's signal and wait for the end; returns the exit status."""
+    service.process.send_signal(signal.SIGINT)
+    return service.process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """The whole service, shared by all tests that only use it."""
+    running = launch(tmp_path_factory.mktemp("service") / "log", "--workers=2", "--log-level=info")
+    try:
+        wait_until_ready(running)
+        yield running
+    finally:
+        assert stop(running) == 0
