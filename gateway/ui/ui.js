@@ -163,19 +163,17 @@ async function look(metric, signal) {
 
 // Puts the refusal next to the file that caused it: of a pair, the one that fails with itself.
 async function blame(metric, items, error, signal) {
-  let guilty = items;
+  let sentences = [error.message];
   if (items.length === 2) {
-    const sentences = await Promise.all(pictures.map((file) =>
+    sentences = await Promise.all(pictures.map((file) =>
       ask(metric.path, metric.fields.map((field) => [field, file]), {}, signal)
         .then(() => null, (own) => own.message)));
     signal.throwIfAborted();
-    guilty = items.filter((_, i) => sentences[i] !== null);
-    if (guilty.length === 0) guilty = items.slice(1);
-    else error.message = sentences.find((sentence) => sentence !== null);
+    if (sentences.every((sentence) => sentence === null)) sentences[1] = error.message;
   }
-  for (const item of guilty) {
-    item.append(element("div", { className: "error", textContent: error.message }));
-  }
+  sentences.forEach((sentence, i) => {
+    if (sentence) items[i].append(element("div", { className: "error", textContent: sentence }));
+  });
   say("No score: see the message next to the file.");
 }
 
@@ -191,7 +189,7 @@ function present(metric, headers) {
   find("marker").style.left = `${100 * place}%`;
   find("first").textContent = first;
   find("last").textContent = last;
-  find("map-name").textContent = `${metric.map}: how much of it to see`;
+  find("map-name").textContent = `${metric.map}: off to full`;
   find("map-note").textContent = metric.mapNote;
   find("low").textContent = headers.get("X-Map-Low");
   find("high").textContent = headers.get("X-Map-High");
@@ -238,7 +236,9 @@ function draw() {
   const wipe = find("wipe").value;
   find("over").style.clipPath = `inset(0 0 0 ${wipe}%)`;
   find("line").style.left = `${wipe}%`;
-  find("map").style.opacity = find("opacity").value / 100;
+  const opacity = find("opacity").value / 100;
+  find("map").style.opacity = opacity;
+  find("stage").classList.toggle("mapped", opacity > 0);
 }
 
 function drag(event) {

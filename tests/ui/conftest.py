@@ -47,7 +47,7 @@ def page(
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`original.png`, `distorted.jpg` of it, `other.webp`, `small.png`, `broken.jpg`, `notes.txt`."""
+    """The files that the tests choose."""
     path = tmp_path_factory.mktemp("pictures")
     original = Image.fromarray(skimage.data.astronaut()).crop((0, 0, 400, 300))
     original.save(path / "original.png")
