@@ -38,6 +38,17 @@ def test_a_stack_names_the_image_that_failed() -> None:
     assert answer.error == "image_too_small: Too small. (image 3 of 4)"
 
 
+def test_each_request_gets_maps_of_its_own_size() -> None:
+    small, large = np.zeros((2, 3), np.float32), np.ones((4, 5), np.float32)
+    maps = [small, large, large + 1, None]
+    errors = [None, None, None, ERROR]
+    one, stack, failed = split(Results(np.zeros(4), errors, maps=maps), [1, 2, 1])
+    np.testing.assert_array_equal(one.maps, [small])
+    np.testing.assert_array_equal(stack.maps, [large, large + 1])
+    assert failed.maps is None
+    assert failed.error == "image_too_small: Too small."
+
+
 @pytest.mark.parametrize("counts", [[], [1], [1, 3]])
 def test_counts_must_add_up(counts: list[int]) -> None:
     with pytest.raises(ValueError, match="2 results"):
