@@ -24,6 +24,7 @@ class ScoringModel(ABC):
         details: name of the optional second output.
         device: "cpu" or "cuda:<n>", as Triton assigned it to this instance.
         threads: CPU threads that one batch may use; None for all cores.
+        memory_limit: bytes of GPU memory that one batch may use; None for the metric's own bound.
     """
 
     inputs: ClassVar[tuple[str, ...]]
@@ -36,7 +37,8 @@ class ScoringModel(ABC):
     def initialize(self, args: dict[str, str]) -> None:
         """Take the device that Triton gives; refuse one that is not there."""
         parameters = json.loads(args["model_config"])["parameters"]
-        self.threads = int(parameters.get("threads", {}).get("string_value", 0)) or None
+        self.threads = _number(parameters, "threads")
+        self.memory_limit = _number(parameters, "gpu_memory_bytes")
         on_gpu = args["model_instance_kind"] == "GPU"
         self.device = f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu"
         if on_gpu:
@@ -80,6 +82,12 @@ class ScoringModel(ABC):
         if answer.maps is not None:
             outputs.append(pb_utils.Tensor.from_dlpack(MAP, answer.maps))
         return pb_utils.InferenceResponse(outputs)
+
+
+def _number(parameters: dict[str, dict[str, str]], name: str) -> int | None:
+    """The whole number in a parameter of the model's configuration; None if it is not there."""
+    value = parameters.get(name)
+    return int(value["string_value"]) if value else None
 
 
 def _wants_map(request: Any) -> bool:
