@@ -67,7 +67,10 @@ def input_data(metric: Metric, pairs: Sequence[Pair]) -> dict[str, Any]:
         pixels = map(read_pixels, files)
         requests.append(
             {
-                name: {"content": {"b64": b64encode(image).decode()}, "shape": list(image.shape)}
+                name: {
+                    "content": {"b64": b64encode(image.tobytes()).decode()},
+                    "shape": list(image.shape),
+                }
                 for name, image in zip(metric.inputs, pixels, strict=True)
             }
         )
@@ -147,7 +150,7 @@ def main() -> None:
         scenes = {options.pictures.name: picture_set(options.pictures)[:PICTURES]}
     else:
         scenes = {name: _generate(sizes) for name, sizes in SIZES.items()}
-    rows = []
+    rows: list[Row] = []
     for row in sweep(setup, scenes):
         if not rows:
             print(*row, sep="\t")
