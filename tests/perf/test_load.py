@@ -56,7 +56,7 @@ FILES = [b"first\r\n--", b"second", b"third"]
 NUMBERED = [Call(BRISQUE, (file,), float(index)) for index, file in enumerate(FILES)]
 
 
-def by_number(path, fields):
+def by_number(_, fields):
     return 200, FILES.index(fields["image"])
 
 
@@ -116,7 +116,7 @@ def test_a_bad_answer_ends_the_measurement(status, value, error):
 def test_a_service_that_is_not_there_is_an_error():
     with serving(by_number) as port:
         pass
-    with pytest.raises(OSError, match="refused|reset"):
+    with pytest.raises(OSError, match=r"refused|reset"):
         measure(port, NUMBERED, METER, clients=2, seconds=0.1, tolerance=0)
 
 
