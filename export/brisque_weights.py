@@ -25,6 +25,7 @@ import numpy as np
 from iqa.brisque.regressor import WEIGHTS, Regressor, load
 
 LIBSVM_SHA256 = "7c8e239223d4ff930cbfad4bfbceb685dbf0977804794979d2a9ed54f5d8bf1f"
+COST = 1024  # bound of the coefficients, with which the regressor was trained
 PIQ_URL = (
     "https://github.com/photosynthesis-team/piq/releases/download/v0.4.0/brisque_svm_weights.pt"
 )
@@ -103,14 +104,15 @@ def save(regressor: Regressor, path: Path) -> None:
 
 
 def largest_difference(one: Regressor, other: Regressor) -> float:
-    """Largest difference between two models' vectors; infinite if they are not the same model.
+    """Largest difference between two models' vectors and coefficients, these in units of `COST`.
 
-    piq stores float32, so its vectors differ from the released decimals by up to about 1e-7.
+    piq stores float32, so its numbers differ from the released decimals by up to about 1e-7.
     """
-    same_shape = one.vectors.shape == other.vectors.shape
-    if not same_shape or not np.array_equal(one.coefficients, other.coefficients):
+    if one.vectors.shape != other.vectors.shape:
         return np.inf
-    return float(np.abs(one.vectors - other.vectors).max())
+    vectors = np.abs(one.vectors - other.vectors).max()
+    coefficients = np.abs(one.coefficients - other.coefficients).max() / COST
+    return float(max(vectors, coefficients))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway import page
 from gateway.admission import Admission
 from gateway.documentation import DESCRIPTION
 from gateway.health import Readiness
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     )
     router = build_router(settings, admission, Scorer(settings, triton), triton)
     api.include_router(router)
+    api.include_router(page.router)
     _add_probes(api, Readiness(triton))
     for error in (Problem, HTTPException, ClientDisconnect, Exception):
         api.add_exception_handler(error, answer_error)

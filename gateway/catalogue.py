@@ -22,6 +22,9 @@ class Metric:
         summary: a sentence for the documentation.
         example: a score for the documentation.
         luma_only: the model only looks at luma, so a decoder may deliver that alone.
+        terms: output tensor of the numbers that the score is made of, sent with a map.
+        map_summary: what the values of its map are.
+        map_range: values that get the first and the last colour of the map.
     """
 
     model: str
@@ -35,6 +38,9 @@ class Metric:
     colour: str
     summary: str
     example: float
+    map_summary: str
+    map_range: tuple[float, float]
+    terms: str | None = None
     luma_only: bool = False
 
     @property
@@ -56,6 +62,8 @@ METRICS = (
         colour="RGB is converted to luma (ITU-R BT.601), as Pillow's convert('L') does",
         summary="Naturalness of one picture, without a reference.",
         example=9.13,
+        map_summary="the magnitude of each pixel's MSCN coefficient, its local contrast",
+        map_range=(0, 3),
         luma_only=True,
     ),
     Metric(
@@ -70,5 +78,8 @@ METRICS = (
         colour="per RGB channel, averaged over channels",
         summary="Similarity of a distorted picture to its original; 1 is identical.",
         example=0.8624,
+        map_summary="the local SSIM of the full scale, of windows of 11x11 pixels that lie inside",
+        map_range=(0, 1),
+        terms="SCALES",
     ),
 )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from starlette.responses import Response
+
+from gateway import maps
 from gateway.catalogue import METRICS, Metric
 from gateway.problems import STATUS, Problem
 
 DESCRIPTION = """Image-quality scores. Send pictures as `multipart/form-data`; JPEG, PNG, WebP, BMP,
 TIFF, GIF (first frame) and AVIF are read. EXIF orientation is applied, transparency is dropped,
 16-bit greyscale is scaled to 8 bits. Scores are never clamped.
+
+**[Look at pictures and their scores in the browser](/ui/)**
 
 Errors are `application/problem+json` with a stable `code`. `X-Request-Timeout` (seconds) shortens
 or extends how long an answer may take; `X-Request-ID` is taken over into log and answer."""
@@ -39,13 +44,33 @@ def describe_route() -> dict[str, Any]:
 
 def single_route(metric: Metric) -> dict[str, Any]:
     """Documentation of a metric's single route."""
-    properties = {field: {"type": "string", "format": "binary"} for field in metric.fields}
     return {
         "summary": f"{metric.title} of one {_unit(metric)}",
         "description": f"{metric.summary} {_meaning(metric)}",
         "tags": [metric.title],
-        "openapi_extra": {"requestBody": _form(properties)},
+        "openapi_extra": {"requestBody": _form(_files(metric))},
         "responses": _responses({"score": metric.example}, 400, 413, 415, 422, 503, 504),
+    }
+
+
+def map_route(metric: Metric) -> dict[str, Any]:
+    """Documentation of a metric's map route."""
+    low, high = metric.map_range
+    terms = ", `X-Map-Terms` (what the score is made of)" if metric.terms else ""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    success = {
+        "description": "The map; `X-Map-Score` has the score, `X-Map-Shape` height and width, "
+        f"`X-Map-Low` and `X-Map-High` the values of the first and the last colour{terms}.",
+        "content": {maps.PNG: binary, maps.RAW: binary},
+    }
+    return {
+        "summary": f"{metric.title} map of one {_unit(metric)}: where the score comes from",
+        "description": f"Shows {metric.map_summary}. A PNG in the colours of viridis, from {low} "
+        f"to {high}; with `Accept: {maps.RAW}` the numbers, little-endian float32 row by row.",
+        "tags": [metric.title],
+        "openapi_extra": {"requestBody": _form(_files(metric))},
+        "responses": {200: success, **_problem_responses(400, 413, 415, 422, 503, 504)},
+        "response_class": Response,
     }
 
 
@@ -80,6 +105,10 @@ def _meaning(metric: Metric) -> str:
     )
 
 
+def _files(metric: Metric) -> dict[str, Any]:
+    return {field: {"type": "string", "format": "binary"} for field in metric.fields}
+
+
 def _form(properties: dict[str, Any]) -> dict[str, Any]:
     schema = {"type": "object", "required": list(properties), "properties": properties}
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
@@ -87,9 +116,11 @@ def _form(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _responses(answer: dict[str, Any], *statuses: int) -> dict[int | str, dict[str, Any]]:
     success = {"description": "OK", "content": {"application/json": {"example": answer}}}
-    responses: dict[int | str, dict[str, Any]] = {200: success}
-    responses.update((status, _problems(status)) for status in statuses)
-    return responses
+    return {200: success, **_problem_responses(*statuses)}
+
+
+def _problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: _problems(status) for status in statuses}
 
 
 def _problems(status: int) -> dict[str, Any]:

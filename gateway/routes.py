@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import anyio
+import numpy as np
 from fastapi import APIRouter, Request
+from numpy.typing import NDArray
 from starlette.responses import JSONResponse, Response
 
-from gateway import documentation
+from gateway import documentation, maps
 from gateway.admission import Admission, Deadline
 from gateway.catalogue import METRICS, Metric
 from gateway.problems import Problem
@@ -20,6 +22,7 @@ from gateway.telemetry import PROBLEMS
 from gateway.triton import TritonClient
 from gateway.uploads import Upload, UploadLimits, read_uploads
 
+SCORE = "SCORE"
 PREFIX = "/api/v1/iqa"
 SHARED_PARAMETERS = ("version", "weights_source", "weights_sha256")
 
@@ -39,10 +42,17 @@ class MetricRoutes:
         """Answer `{"score": ...}` for one image or pair."""
         deadline = _deadline(request, self._settings)
         with self._admission.admit(images=1, held_bytes=self._declared_bytes(request)):
-            groups = _by_field(await self._read(request, deadline), self._metric.fields)
-            files = [_only(field, group).data for field, group in groups.items()]
-            score = await self._score(files, deadline, request)
-        return JSONResponse({"score": score})
+            outputs = await self._one(request, deadline, (SCORE,))
+        return JSONResponse({"score": float(outputs[SCORE][0])})
+
+    async def map(self, request: Request) -> Response:
+        """Answer the map of one image or pair: where the score comes from."""
+        deadline = _deadline(request, self._settings)
+        kind = maps.media_type(request.headers.get("accept", ""))
+        wanted = [SCORE, "MAP", *([self._metric.terms] if self._metric.terms else [])]
+        with self._admission.admit(images=1, held_bytes=self._declared_bytes(request)):
+            outputs = await self._one(request, deadline, wanted)
+            return await asyncio.to_thread(maps.answer, self._metric, outputs, kind)
 
     async def batch(self, request: Request) -> Response:
         """Answer `{"results": [...]}`, an entry for each image or pair in upload order."""
@@ -54,22 +64,34 @@ class MetricRoutes:
                 results = [self._result(item, deadline, request) for item in items]
                 return JSONResponse({"results": await asyncio.gather(*results)})
 
+    async def _one(
+        self, request: Request, deadline: Deadline, outputs: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        groups = _by_field(await self._read(request, deadline), self._metric.fields)
+        files = [_only(field, group).data for field, group in groups.items()]
+        return await self._infer(files, deadline, request, outputs)
+
     async def _result(
         self, item: Sequence[Upload], deadline: Deadline, request: Request
     ) -> dict[str, str | float]:
         filename = item[-1].filename
         try:
-            score = await self._score([upload.data for upload in item], deadline, request)
+            files = [upload.data for upload in item]
+            outputs = await self._infer(files, deadline, request, (SCORE,))
         except Problem as problem:
             PROBLEMS.labels(problem.code).inc()
             return {"filename": filename, "error": str(problem)}
-        return {"filename": filename, "score": score}
+        return {"filename": filename, "score": float(outputs[SCORE][0])}
 
-    async def _score(
-        self, files: Sequence[bytearray], deadline: Deadline, request: Request
-    ) -> float:
+    async def _infer(
+        self,
+        files: Sequence[bytearray],
+        deadline: Deadline,
+        request: Request,
+        outputs: Sequence[str],
+    ) -> dict[str, NDArray[np.float32]]:
         request_id: str = request.state.request_id
-        return await self._scorer.score(self._metric, files, deadline, request_id)
+        return await self._scorer.infer(self._metric, files, deadline, request_id, outputs)
 
     async def _read(self, request: Request, deadline: Deadline) -> list[Upload]:
         limits = UploadLimits(
@@ -108,6 +130,7 @@ def build_router(
         _add(router, "POST", metric.path, handlers.single, documentation.single_route(metric))
         batch = documentation.batch_route(metric)
         _add(router, "POST", f"{metric.path}/batch", handlers.batch, batch)
+        _add(router, "POST", f"{metric.path}/map", handlers.map, documentation.map_route(metric))
     return router
 
 

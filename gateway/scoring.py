@@ -9,6 +9,8 @@ from math import prod
 from typing import TypeVar
 
 import anyio
+import numpy as np
+from numpy.typing import NDArray
 
 from gateway.admission import Deadline
 from gateway.catalogue import Metric
@@ -34,10 +36,15 @@ class Scorer:
         self._triton = triton
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
 
-    async def score(
-        self, metric: Metric, files: Sequence[bytearray], deadline: Deadline, request_id: str
-    ) -> float:
-        """The score of the files that the metric compares.
+    async def infer(
+        self,
+        metric: Metric,
+        files: Sequence[bytearray],
+        deadline: Deadline,
+        request_id: str,
+        outputs: Sequence[str],
+    ) -> dict[str, NDArray[np.float32]]:
+        """What the metric's model makes of the files that it compares.
 
         The work goes on in a task of its own: when the deadline passes the caller is told, while
         what a decoder writes or Triton reads is not pulled from under it.
@@ -47,11 +54,15 @@ class Scorer:
             files: one upload for each of the metric's inputs.
             deadline: when the caller stops waiting.
             request_id: for Triton's log.
+            outputs: what of the model's outputs to return.
+
+        Returns:
+            the outputs by name, without the batch dimension.
 
         Raises:
             Problem: any of the contract's.
         """
-        work = asyncio.ensure_future(self._work(metric, files, deadline, request_id))
+        work = asyncio.ensure_future(self._work(metric, files, deadline, request_id, outputs))
         done, _ = await asyncio.wait({work}, timeout=deadline.remaining())
         if not done:
             work.add_done_callback(lambda late: late.exception())  # nobody is left to tell
@@ -59,8 +70,13 @@ class Scorer:
         return work.result()
 
     async def _work(
-        self, metric: Metric, files: Sequence[bytearray], deadline: Deadline, request_id: str
-    ) -> float:
+        self,
+        metric: Metric,
+        files: Sequence[bytearray],
+        deadline: Deadline,
+        request_id: str,
+        outputs: Sequence[str],
+    ) -> dict[str, NDArray[np.float32]]:
         pictures = [await self._open(metric, file) for file in files]
         _check(metric, pictures)
         channels = max(picture.channels for picture in pictures)
@@ -79,12 +95,16 @@ class Scorer:
                     await self._in_thread(lambda: _decode(pictures, shapes, slot.memory))
             tensors = list(zip(metric.inputs, shapes, strict=True))
             with INFERENCE.time():
-                outputs = await self._triton.infer(
-                    metric.model, tensors, slot, timeout=deadline.remaining(), request_id=request_id
+                return await self._triton.infer(
+                    metric.model,
+                    tensors,
+                    slot,
+                    timeout=deadline.remaining(),
+                    outputs=outputs,
+                    request_id=request_id,
                 )
         finally:
             slot.release()
-        return float(outputs["SCORE"][0])
 
     async def _open(self, metric: Metric, file: bytearray) -> Picture:
         def read_header() -> Picture:

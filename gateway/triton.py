@@ -130,6 +130,8 @@ class TritonClient:
             request.inputs.add(name=name, datatype="UINT8", shape=(1, *shape))
         for name in outputs:
             request.outputs.add(name=name)
+        if "MAP" in outputs:
+            request.parameters["map"].bool_param = True
         try:
             if slot.region is self._region and await self._is_shared():
                 _refer(request, slot)

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from numba import njit
 
+from iqa.jit_cache import KernelCache
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Sums may be reordered and multiply-adds fused, so that inner loops vectorise. Not `nnan`, `ninf`
@@ -15,7 +17,7 @@ FAST_MATH = {"reassoc", "contract", "nsz"}
 
 
 def kernel(function: Function) -> Function:
-    """Compile on first call, without the GIL; kept on disk where any cache folder is writable."""
+    """Compile on first call, without the GIL; kept on disk, see `jit_cache`."""
     return _compiled(function)
 
 
@@ -35,7 +37,6 @@ def _compiled(function: Function, **extra: bool) -> Function:
         "error_model": "numpy",
         **extra,
     }
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder to cache in, as on a read-only file system
-        return njit(**options)(function)
+    compiled: Any = njit(**options)(function)
+    compiled._cache = KernelCache(function)  # type: ignore[no-untyped-call] # its base is Numba's
+    return compiled

@@ -137,11 +137,13 @@ class Service:
         return _answers_ok(f"{self._url}/readyz")
 
     def _stubs(self) -> set[int]:
-        """Process ids of Triton's children, one for each model instance."""
+        """Process ids of Triton's living children, one for each model instance."""
         assert self._triton
         try:
             children = Path(f"/proc/{self._triton.pid}/task").glob("*/children")
-            return {int(pid) for file in children for pid in file.read_text().split()}
+            pids = {int(pid) for file in children for pid in file.read_text().split()}
+            # Triton does not reap a child that died: it stays as a zombie.
+            return {pid for pid in pids if _process_state(pid) != "Z"}
         except OSError:
             return set()
 
@@ -185,6 +187,11 @@ class Service:
         }
         name = f"gateway worker {number + 1}"
         return Child(name, command, environment, sockets=[listener.fileno()], echo=EVERYTHING)
+
+
+def _process_state(pid: int) -> str:
+    """The letter that proc(5) gives for it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _listen(host: str, port: int) -> socket.socket:

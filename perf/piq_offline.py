@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from iqa.brisque import regressor
 def _import_torchvision() -> None:
     """Import what piq needs although PyPI's torchvision expects the operators of a CUDA build."""
     try:
-        import torchvision  # imported for piq
+        import_module("torchvision")
     except RuntimeError:
         for name in [name for name in sys.modules if name.startswith("torchvision")]:
             del sys.modules[name]
@@ -32,7 +33,7 @@ def _import_torchvision() -> None:
 
         torch.library.register_fake = register_known
         try:
-            import torchvision  # noqa: F401 # imported for piq
+            import_module("torchvision")
         finally:
             torch.library.register_fake = register
 
@@ -46,7 +47,7 @@ def _seed_weights(folder: Path) -> None:
     )
     (folder / "checkpoints").mkdir()
     torch.save(weights, folder / "checkpoints" / "brisque_svm_weights.pt")
-    torch.hub.set_dir(folder)
+    torch.hub.set_dir(str(folder))
 
 
 _import_torchvision()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import compress
 from typing import Any, ClassVar
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from serving.split import Answer, Results, split
+
+SCORE, MAP = "SCORE", "MAP"
 
 
 class ScoringModel(ABC):
@@ -26,7 +30,7 @@ class ScoringModel(ABC):
     details: ClassVar[str]
 
     @abstractmethod
-    def score(self, *images: list[Any], details: bool) -> Results:
+    def score(self, *images: list[Any], details: bool, maps: bool) -> Results:
         """Score a ragged batch: one list of uint8 `[H, W, C]` arrays for each input."""
 
     def initialize(self, args: dict[str, str]) -> None:
@@ -43,7 +47,19 @@ class ScoringModel(ABC):
         pb_utils.Logger.log_info(f"{args['model_name']} scores on {self.device}")
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer a batch of requests, each of one or several stacked images, in one call."""
+        """Answer a batch of requests, each of one or several stacked images.
+
+        One call scores them all, but for those that want maps: nobody else waits for more of them.
+        """
+        mapped = [_wants_map(request) for request in requests]
+        groups = {
+            maps: iter(self._answers(list(compress(requests, chosen)), maps))
+            for maps, chosen in ((True, mapped), (False, [not each for each in mapped]))
+            if any(chosen)
+        }
+        return [next(groups[maps]) for maps in mapped]
+
+    def _answers(self, requests: Sequence[Any], maps: bool) -> list[Any]:
         stacks = [[_images(request, name) for name in self.inputs] for request in requests]
         counts = [len(stack[0]) for stack in stacks]
         lists = [
@@ -51,17 +67,30 @@ class ScoringModel(ABC):
             for position in range(len(self.inputs))
         ]
         wanted = [self.details in request.requested_output_names() for request in requests]
-        answers = split(self.score(*lists, details=any(wanted)), counts)
+        answers = split(self.score(*lists, details=any(wanted), maps=maps), counts)
         return [self._response(*pair) for pair in zip(answers, wanted, strict=True)]
 
     def _response(self, answer: Answer, with_details: bool) -> Any:
         if answer.error is not None:
             error = pb_utils.TritonError(answer.error, pb_utils.TritonError.INVALID_ARG)
             return pb_utils.InferenceResponse(error=error)
-        outputs = [pb_utils.Tensor.from_dlpack("SCORE", answer.scores)]
+        outputs = [pb_utils.Tensor.from_dlpack(SCORE, answer.scores)]
         if with_details:
             outputs.append(pb_utils.Tensor.from_dlpack(self.details, answer.details))
+        if answer.maps is not None:
+            outputs.append(pb_utils.Tensor.from_dlpack(MAP, answer.maps))
         return pb_utils.InferenceResponse(outputs)
+
+
+def _wants_map(request: Any) -> bool:
+    """Whether the request names the output and has the parameter `map`.
+
+    Triton asks for every output in the name of a client that names none; that must not cost a map.
+    """
+    return (
+        MAP in request.requested_output_names()
+        and json.loads(request.parameters() or "{}").get("map") is True
+    )
 
 
 def _images(request: Any, name: str) -> Any:

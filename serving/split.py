@@ -19,11 +19,13 @@ class Results:
         scores: `[N]`.
         errors: per item, None where it has a score.
         details: `[N, D]` the metric's second output; None where it was not asked for.
+        maps: per item `[h, w]`, None where it has no score; None where they were not asked for.
     """
 
     scores: NDArray[np.float64]
     errors: Sequence[ItemError | None]
     details: NDArray[np.float64] | None = None
+    maps: Sequence[NDArray[np.float32] | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,13 @@ class Answer:
         error: why the request fails; None if all its images have a score.
         scores: float32 `[n, 1]`.
         details: float32 `[n, D]` or None.
+        maps: float32 `[n, h, w]` or None; the images of a request are of one size.
     """
 
     error: str | None
     scores: NDArray[np.float32]
     details: NDArray[np.float32] | None
+    maps: NDArray[np.float32] | None
 
 
 def split(results: Results, counts: Sequence[int]) -> Iterator[Answer]:
@@ -58,7 +62,13 @@ def split(results: Results, counts: Sequence[int]) -> Iterator[Answer]:
             _first_error(results.errors[start:end]),
             results.scores[start:end, None].astype(np.float32),
             None if results.details is None else results.details[start:end].astype(np.float32),
+            None if results.maps is None else _stacked(results.maps[start:end]),
         )
+
+
+def _stacked(maps: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    made = [each for each in maps if each is not None]
+    return np.stack(made) if len(made) == len(maps) else None
 
 
 def _first_error(errors: Sequence[ItemError | None]) -> str | None:

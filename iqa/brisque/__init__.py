@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.brisque import cpu, regressor
+from iqa.brisque.contrast import contrast
 from iqa.brisque.features import MINIMUM_SIDE
 from iqa.errors import ItemError
 from iqa.images import Image, check_image
@@ -28,17 +29,22 @@ class Scores:
         values: float64 `[N]`, about 0 (best) to 100 and never clamped, nan where an item failed.
         errors: per item, None where it has a score.
         features: float64 `[N, 36]`, what the regressor saw; None unless asked for.
+        maps: per item float32 `[H, W]`, the magnitude of its MSCN coefficients: how much a pixel
+            differs from its surroundings, in units of their contrast (0 where all is even, rarely
+            above 3); None where the item failed; None unless asked for.
     """
 
     values: NDArray[np.float64]
     errors: list[ItemError | None]
     features: NDArray[np.float64] | None = None
+    maps: list[NDArray[np.float32] | None] | None = None
 
 
 def score(
     images: Sequence[Image | torch.Tensor],
     *,
     features: bool = False,
+    maps: bool = False,
     device: str = "cpu",
     threads: int | None = None,
     memory_limit: int | None = None,
@@ -52,6 +58,7 @@ def score(
     Args:
         images: the batch; on a CUDA device also tensors, those that lie on it are not copied.
         features: also return the 36 features.
+        maps: also return where the contrast is; made on the CPU whatever the device.
         device: "cpu", or a CUDA device such as "cuda:0".
         threads: CPU threads that the batch may use; None for all that the process may run on.
         memory_limit: bytes that the batch may take on the CUDA device; a larger one is computed in
@@ -81,4 +88,10 @@ def score(
             errors[index] = ItemError(
                 "score_undefined", "BRISQUE is undefined on an image without contrast."
             )
-    return Scores(values, errors, rows if features else None)
+    local = None
+    if maps:
+        local = [
+            contrast(np.asarray(image)) if error is None else None
+            for image, error in zip(images, errors, strict=True)
+        ]
+    return Scores(values, errors, rows if features else None, local)

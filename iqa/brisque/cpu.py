@@ -139,6 +139,27 @@ def _sweep(
         y += 1
 
 
+@row_kernel
+def _add_strip(
+    image: Image, first: int, last: int, full: _Plane, half: _Plane, halving: Halving, exact: bool,
+    scratch: _Scratch, sums: Array,
+) -> None:  # fmt: skip
+    """Add the sums `[2, 22]` of rows `first` to `last`, of each with itself and the one above."""
+    height, half_height = image.shape[0], image.shape[0] // 2
+    half_first = first // 2
+    half_last = half_height if last == height else last // 2
+    above = (first if first > 0 else height) - 1
+    half_above = (half_first if first > 0 else half_height) - 1
+    _sweep(
+        image, (above, above + 1), (half_above, half_above + 1), full, half, halving, exact, False,
+        scratch, sums,
+    )  # fmt: skip
+    _sweep(
+        image, (first, last), (half_first, half_last), full, half, halving, exact, True,
+        scratch, sums,
+    )  # fmt: skip
+
+
 @lru_cache(maxsize=256)
 def _resize_table(length: int) -> tuple[Integers, Array]:
     indices, weights = resize_weights(length)
@@ -166,10 +187,9 @@ def _plane(ring: int, width: int, dtype: type[np.floating[Any]]) -> _Plane:
 
 
 def _strip_moments(strip: tuple[Image, int, int]) -> Array:
-    """Partial sums `[2, 22]` of rows `first` to `last`, each with itself and the one above it."""
+    """Partial sums `[2, 22]` of an image's rows from a first one to a last one."""
     image, first, last = strip
     height, width = image.shape[:2]
-    half_height = height // 2
     exact = bool(height % 2 or width % 2)
     rows, columns = _resize_table(height), _resize_table(width)
     halving = Halving(*rows, np.ascontiguousarray(columns[0].T), np.ascontiguousarray(columns[1].T))
@@ -183,11 +203,7 @@ def _strip_moments(strip: tuple[Image, int, int]) -> Array:
     full = _plane(max(NEIGHBOURS, rows[0].shape[1]), width, np.float32)
     half = _plane(NEIGHBOURS, width // 2, np.float64 if exact else np.float32)
     sums = np.zeros((SCALES, MOMENTS))
-    half_rows = first // 2, half_height if last == height else last // 2
-    above, half_above = (first or height) - 1, (half_rows[0] or half_height) - 1
-    state = full, half, halving, exact
-    _sweep(image, (above, above + 1), (half_above, half_above + 1), *state, False, scratch, sums)
-    _sweep(image, (first, last), half_rows, *state, True, scratch, sums)
+    _add_strip(image, first, last, full, half, halving, exact, scratch, sums)
     return sums
 
 

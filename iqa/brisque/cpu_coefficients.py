@@ -7,6 +7,7 @@ horizontally. Two rows share what the vertical windows read and square.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,7 @@ def _filter_row(lines: Floats, centre: Floats, width: int, out: Floats) -> bool:
 
 
 @row_kernel
-def _exact_block(rows: Array, at: Integers, start: int, lines: Array, out: Floats) -> None:
+def _exact_block(rows: NDArray[Any], at: Integers, start: int, lines: Array, out: Floats) -> None:
     """Coefficients of a block in float64, where a difference that should be 0 is 0."""
     lines[: 2 * LINE] = 0.0
     for tap in range(len(at)):
@@ -91,7 +92,7 @@ def _exact_block(rows: Array, at: Integers, start: int, lines: Array, out: Float
 
 @row_kernel
 def coefficients_of_two_rows(
-    rows: Floats, at: Integers, width: int, exact: bool,
+    rows: NDArray[Any], at: Integers, width: int, exact: bool,
     lines: Floats, wide_lines: Array, first: Floats, second: Floats,
 ) -> tuple[bool, bool]:  # fmt: skip
     """MSCN coefficients of two rows, and for each whether some of them may be 0.

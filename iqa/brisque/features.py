@@ -40,7 +40,7 @@ def shape_table() -> tuple[Array, Array, Array]:
 
 def nearest(table: Array, values: Array) -> NDArray[np.intp]:
     """Index of the entry of the ascending `table` nearest to each value; the lower one on a tie."""
-    above = np.clip(np.searchsorted(table, values), 1, len(table) - 1)
+    above = np.minimum(np.maximum(table.searchsorted(values), 1), len(table) - 1)
     return above - (values - table[above - 1] <= table[above] - values)
 
 
@@ -65,21 +65,25 @@ def features_from_moments(moments: Array, pixels: NDArray[np.int64]) -> Array:
     count = pixels[:, :, None].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         absolute, square = moments[:, :, 0:1] / count, moments[:, :, 1:2] / count
-        inverse = np.where(absolute > 0, square / absolute**2, np.nan)
+        inverse = square / absolute**2
         shape = shapes[::-1][nearest(_inverse_ratios(), inverse)]
 
-        pairs = moments[:, :, 2:].reshape(len(moments), SCALES, 4, 5)
-        left_count, right_count, pair_absolute, left_square, right_square = np.moveaxis(pairs, 3, 0)
-        left, right = np.sqrt(left_square / left_count), np.sqrt(right_square / right_count)
+        pairs = moments[:, :, 2:].reshape(len(moments), SCALES, 4, 5).transpose(3, 0, 1, 2)
+        left_count, right_count, pair_absolute, left_square, right_square = pairs
+        left_variance, right_variance = left_square / left_count, right_square / right_count
+        left, right = np.sqrt(left_variance), np.sqrt(right_variance)
         skew = left / right
-        ratio = (pair_absolute / count) ** 2 / ((left_square + right_square) / count)
-        ratio *= (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2
+        skew_square = skew * skew
+        ratio = pair_absolute * pair_absolute / ((left_square + right_square) * count)
+        ratio *= (skew_square * skew + 1) * (skew + 1) / ((skew_square + 1) * (skew_square + 1))
         index = nearest(ratios, ratio)
         mean = (right - left) * spreads[index]
-        asymmetric = np.stack([shapes[index], mean, left**2, right**2], axis=3)
 
-    rows = np.concatenate([shape, square, asymmetric.reshape(len(moments), SCALES, 16)], axis=2)
-    rows = rows.reshape(len(moments), 18 * SCALES)
-    rows[~np.isfinite(rows).all(axis=1) | ~np.isfinite(inverse).all(axis=(1, 2))] = np.nan
-    rows[((left_square == 0) | (right_square == 0)).any(axis=(1, 2))] = np.nan
+    scales = np.empty((len(moments), SCALES, 18))
+    scales[:, :, 0:1], scales[:, :, 1:2] = shape, square
+    scales[:, :, 2::4], scales[:, :, 3::4] = shapes[index], mean
+    scales[:, :, 4::4], scales[:, :, 5::4] = left_variance, right_variance
+    rows = scales.reshape(len(moments), 18 * SCALES)
+    one_sided = ((left_square == 0) | (right_square == 0)).any(axis=(1, 2))
+    rows[one_sided | ~np.isfinite(rows).all(axis=1)] = np.nan
     return rows

@@ -15,13 +15,13 @@ from iqa.images import Image
 from iqa.ms_ssim.pooling import SCALES
 from iqa.ms_ssim.rows import Samples
 from iqa.ms_ssim.spans import MARGIN, Span, padding, spans
-from iqa.ms_ssim.sweep import HALF_WINDOW, HALF_WINDOW_32, Lines, lines, sweep
+from iqa.ms_ssim.sweep import TAPS, TAPS_32, Lines, lines, sweep
 from iqa.parallel import parallel_map
 
 Array = NDArray[np.float64]
 
-# Small enough for the line buffers to stay in a core's second-level cache.
-BLOCK_ROWS, BLOCK_COLUMNS = 512, 1024
+# Smaller blocks share less, and the line buffers of larger ones leave the second-level cache.
+BLOCK_ROWS, BLOCK_COLUMNS = 1024, 2048
 CONTEXT = 256
 # Rounding to float32 changes a term by 5e-7 times the risk of its rows at most.
 TOLERANCE = 10.0
@@ -90,7 +90,7 @@ class _Pair:
         row, column = self.geometry.corners[block]
         sums = np.empty((SCALES, self.channels))
         sweep(
-            self.x, self.y, self.channels, down, across, tolerance, HALF_WINDOW_32, HALF_WINDOW,
+            self.x, self.y, self.channels, down, across, tolerance, TAPS_32, TAPS,
             _buffers.of(self.channels), self.map[row:, column:], sums,
         )  # fmt: skip
         return sums

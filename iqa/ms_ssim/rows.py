@@ -84,9 +84,9 @@ def _window(
     w: Any, a0: Any, a1: Any, a2: Any, a3: Any, a4: Any, a5: Any,
     a6: Any, a7: Any, a8: Any, a9: Any, a10: Any,
 ) -> Any:  # fmt: skip
-    """Weighted mean of 11 values; the window is symmetric."""
+    """Weighted sum of 11 values; the window is symmetric and its middle weighs 1."""
     pairs = w[0] * (a0 + a10) + w[1] * (a1 + a9) + w[2] * (a2 + a8) + w[3] * (a3 + a7)
-    return pairs + w[4] * (a4 + a6) + w[5] * a5
+    return pairs + (w[4] * (a4 + a6) + a5)
 
 
 @row_kernel
@@ -108,8 +108,8 @@ def blur_down(
     """
     real = mean.dtype.type
     middle = real(centre)
-    w0, w1, w2, w3, w4, w5 = taps
-    w = (w0, w1, w2, w3, w4, w5)
+    w0, w1, w2, w3, w4 = taps
+    w = (w0, w1, w2, w3, w4)
     r0 = ring[oldest % RING, start:]
     r1 = ring[(oldest + 1) % RING, start:]
     r2 = ring[(oldest + 2) % RING, start:]
@@ -139,8 +139,8 @@ def blur_down(
 @row_kernel
 def blur_along(row: Real, phases: int, length: int, taps: Real, out: Real) -> None:
     """Weighted means of 11 neighbouring pixels of one channel; both rows `phases * length` long."""
-    w0, w1, w2, w3, w4, w5 = taps
-    w = (w0, w1, w2, w3, w4, w5)
+    w0, w1, w2, w3, w4 = taps
+    w = (w0, w1, w2, w3, w4)
     a, b, c, d = row, row[length:], row[2 * length :], row[3 * length :]
     out0, out1, out2, out3 = out[:length], out[length:], out[2 * length :], out[3 * length :]
     if phases == 4:
@@ -170,37 +170,60 @@ def blur_along(row: Real, phases: int, length: int, taps: Real, out: Real) -> No
 
 @row_kernel
 def contrast_loss(
-    mean_u: Samples, square_u: Samples, mean_v: Samples, square_v: Samples, loss: Samples
+    mean_u: Samples,
+    square_u: Samples,
+    mean_v: Samples,
+    square_v: Samples,
+    gain: float,
+    loss: Samples,
 ) -> float:
-    """1 - contrast-structure of each window, from its means and mean squares.
+    """1 - contrast-structure of each window, from the weighted sums of samples and squares.
+
+    Args:
+        mean_u, square_u, mean_v, square_v: the sums, which `gain` times are means.
+        gain: 1 over the sum of the window's weights.
+        loss: gets the result.
 
     Returns:
         how delicate the row is: the sum of what an error of one part in the mean squares makes of
-        the losses.
+        the losses, where windows are so alike that their errors are, too.
     """
-    half, one, c2, noise = np.float32(0.5), np.float32(1), np.float32(C2), np.float32(16)
+    half, one, factor = np.float32(0.5), np.float32(1), np.float32(gain)
+    # All variances below are 1 / gain times too large, and so are these.
+    c2, noise = np.float32(C2 / gain), np.float32(16 / gain)
     risk = np.float32(0)
     for i in range(len(loss)):
         energy_u, energy_v = mean_u[i] * mean_u[i], mean_v[i] * mean_v[i]
-        variance_u, variance_v = square_u[i] - energy_u, square_v[i] - energy_v
+        variance_u = square_u[i] - factor * energy_u
+        variance_v = square_v[i] - factor * energy_v
         total, dither = half * (variance_u + variance_v) + c2, noise + variance_v
         inverse = one / (total * dither)
         value = variance_u * (inverse * dither)
         loss[i] = value
         risk += inverse * (energy_u * dither + half * noise * value * energy_v)
-    return float(risk)
+    return gain * float(risk)
 
 
 @row_kernel
 def losses(
-    mean_u: Array, square_u: Array, mean_v: Array, square_v: Array, contrast: Array, ssim: Array
+    mean_u: Array,
+    square_u: Array,
+    mean_v: Array,
+    square_v: Array,
+    gain: float,
+    contrast: Array,
+    ssim: Array,
 ) -> None:
-    """1 - contrast-structure and 1 - SSIM of each window, in float64."""
+    """1 - contrast-structure and 1 - SSIM of each window, in float64; see `contrast_loss`."""
     for i in range(len(contrast)):
-        energy_u, total = mean_u[i] * mean_u[i], mean_v[i] + CENTRE
-        variance_u, variance_v = square_u[i] - energy_u, square_v[i] - mean_v[i] * mean_v[i]
+        mean, total = gain * mean_u[i], gain * mean_v[i]
+        variance_u, variance_v = (
+            gain * square_u[i] - mean * mean,
+            gain * square_v[i] - total * total,
+        )
         value = variance_u / (0.5 * (variance_u + variance_v) + C2)
-        luminance = energy_u / (0.5 * (energy_u + total * total) + C1)
+        total += CENTRE
+        luminance = mean * mean / (0.5 * (mean * mean + total * total) + C1)
         contrast[i] = value
         ssim[i] = value + luminance - value * luminance
 

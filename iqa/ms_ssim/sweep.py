@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from iqa.images import Image
 from iqa.jit import row_kernel
@@ -16,21 +18,16 @@ from iqa.ms_ssim.spans import Span
 PHASES = (4, 2, 1, 1, 1)
 LANES = 16
 SLACK = 2 * LANES
+CACHE_LINE = 64
 # Of the lines `fields`: eight of column means, four of window means, then the losses.
 ALONG, CONTRAST, SSIM = 8, 12, 13
 
-HALF_WINDOW = WINDOW[: len(WINDOW) // 2 + 1].copy()
-
-
-def _rounded_window() -> Samples:
-    taps = HALF_WINDOW.astype(np.float32)
-    rest = 1 - 2 * taps[:-1].astype(np.float64).sum() - float(taps[-1])
-    taps[0] += np.float32(rest / 2)
-    return taps
-
-
-# Its sum is 1 to the last digit, or flat areas would seem to vary.
-HALF_WINDOW_32 = _rounded_window()
+MIDDLE = len(WINDOW) // 2
+# Weights in units of the middle one, which saves its multiplication; to be made up for by `GAIN`.
+TAPS = WINDOW[:MIDDLE] / WINDOW[MIDDLE]
+TAPS_32 = TAPS.astype(np.float32)
+GAIN = float(WINDOW[MIDDLE] ** 2)
+GAIN_32 = float((1 + 2 * TAPS_32.astype(np.float64).sum()) ** -2)
 
 
 class Lines(NamedTuple):
@@ -55,12 +52,20 @@ def lines(columns: int, channels: int) -> Lines:
     pixels = 4 * (-(-columns // (4 * LANES)) * LANES)
     width = pixels * channels + SLACK
     return Lines(
-        np.zeros((2, channels, pixels), np.uint8),
-        np.zeros((2, SCALES, RING, width), np.float32),
-        np.zeros((SSIM + 1, width), np.float32),
-        np.zeros((SSIM + 1, width), np.float64),
-        np.zeros((SCALES, width), np.float64),
+        _aligned((2, channels, pixels), np.uint8),
+        _aligned((2, SCALES, RING, width), np.float32),
+        _aligned((SSIM + 1, width), np.float32),
+        _aligned((SSIM + 1, width), np.float64),
+        _aligned((SCALES, width), np.float64),
     )
+
+
+def _aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Any:
+    """Zeros that begin with a cache line, as vector loads want it."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 @row_kernel
@@ -86,7 +91,7 @@ def _load(
 def _blur_down(
     rings: Samples, scale: int, top: int, channels: int, plane: int, taps: Real, fields: Real
 ) -> None:
-    """Lines 0-3 and 4-7 of `fields`: column means of the windows of row `top` and the next."""
+    """Lines 0 to 3 and 4 to 7 of `fields`: column means of the windows of rows `top`, `top + 1`."""
     oldest, middle = top % RING, (top + RING // 2) % RING
     for which in range(2):
         ring = rings[which, scale]
@@ -149,7 +154,7 @@ def sweep(
     across: Span,
     tolerance: float,
     taps32: Samples,
-    taps64: Array,
+    taps: Array,
     buffers: Lines,
     local: Samples,
     out: Array,
@@ -161,7 +166,7 @@ def sweep(
         channels: C.
         down, across: the block.
         tolerance: a row whose mean `rows.contrast_loss` risk is above it is made in float64.
-        taps32, taps64: the window's first half and middle.
+        taps32, taps: `TAPS` in both precisions.
         buffers: line buffers that are wide enough.
         local: `[rows, columns]` of the block's windows gets their SSIM, mean over channels; of no
             size if that is not asked for.
@@ -210,7 +215,7 @@ def sweep(
                         risk = rows.contrast_loss(
                             fields32[ALONG, :wide], fields32[ALONG + 1, :wide],
                             fields32[ALONG + 2, :wide], fields32[ALONG + 3, :wide],
-                            fields32[CONTRAST, :wide],
+                            GAIN_32, fields32[CONTRAST, :wide],
                         )  # fmt: skip
                     good = risk <= tolerance * wide
                     mapped = scale == 0 and local.size > 0
@@ -218,15 +223,13 @@ def sweep(
                         rows.accumulate(fields32[CONTRAST, :wide], sums[scale, :wide])
                     if mapped or not good:
                         if not exact:
-                            _blur_down(
-                                rings, scale, top, channels, phases * length, taps64, fields64
-                            )
+                            _blur_down(rings, scale, top, channels, phases * length, taps, fields64)
                             exact = True
-                        _blur_along(fields64, which, channels, phases, length, taps64)
+                        _blur_along(fields64, which, channels, phases, length, taps)
                         rows.losses(
                             fields64[ALONG, :wide], fields64[ALONG + 1, :wide],
                             fields64[ALONG + 2, :wide], fields64[ALONG + 3, :wide],
-                            fields64[CONTRAST, :wide], fields64[SSIM, :wide],
+                            GAIN, fields64[CONTRAST, :wide], fields64[SSIM, :wide],
                         )  # fmt: skip
                         if not good:
                             kind = SSIM if scale == SCALES - 1 else CONTRAST

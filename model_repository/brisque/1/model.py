@@ -10,14 +10,14 @@ from serving.split import Results
 
 
 class TritonPythonModel(ScoringModel):
-    """`IMAGE` in, `SCORE` and on request `FEATURES` out."""
+    """`IMAGE` in, `SCORE` and on request `FEATURES` and `MAP` out."""
 
     inputs = ("IMAGE",)
     details = "FEATURES"
 
-    def score(self, *images: list[Any], details: bool) -> Results:
+    def score(self, *images: list[Any], details: bool, maps: bool) -> Results:
         """See `ScoringModel`."""
         scored = iqa.brisque.score(
-            *images, features=details, device=self.device, threads=self.threads
+            *images, features=details, maps=maps, device=self.device, threads=self.threads
         )
-        return Results(scored.values, scored.errors, scored.features)
+        return Results(scored.values, scored.errors, scored.features, scored.maps)

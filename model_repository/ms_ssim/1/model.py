@@ -10,14 +10,14 @@ from serving.split import Results
 
 
 class TritonPythonModel(ScoringModel):
-    """`REFERENCE` and `DISTORTED` in, `SCORE` and on request `SCALES` out."""
+    """`REFERENCE` and `DISTORTED` in, `SCORE` and on request `SCALES` and `MAP` out."""
 
     inputs = ("REFERENCE", "DISTORTED")
     details = "SCALES"
 
-    def score(self, *images: list[Any], details: bool) -> Results:
+    def score(self, *images: list[Any], details: bool, maps: bool) -> Results:
         """See `ScoringModel`."""
         scored = iqa.ms_ssim.score(
-            *images, scales=details, device=self.device, threads=self.threads
+            *images, scales=details, maps=maps, device=self.device, threads=self.threads
         )
-        return Results(scored.values, scored.errors, scored.scales)
+        return Results(scored.values, scored.errors, scored.scales, scored.maps)

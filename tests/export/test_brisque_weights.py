@@ -1,0 +1,63 @@
+"""The shipped weights are the released ones, and nothing else is taken for them."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export.brisque_weights import (
+    COST,
+    LIBSVM_SHA256,
+    from_libsvm,
+    from_piq,
+    largest_difference,
+    main,
+    save,
+)
+from iqa.brisque.regressor import WEIGHTS, load
+
+
+def test_the_shipped_weights_are_the_released_model() -> None:
+    regressor = load()
+    assert regressor.vectors.shape == (774, 36)
+    assert (regressor.rho, regressor.gamma) == (-153.591, 0.05)
+    assert np.abs(regressor.coefficients).max() == COST
+    np.testing.assert_allclose(regressor.coefficients.sum(), 0, atol=1e-2)  # a dual constraint
+    np.testing.assert_array_equal(regressor.vectors[0, :3], [-0.596978, -0.136393, -0.248933])
+    assert regressor.provenance["sha256"] == LIBSVM_SHA256
+
+
+def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "weights.npz"
+    save(load(), path)
+    again = load(path)
+    assert largest_difference(again, load()) == 0
+    assert again.provenance == load().provenance
+    np.testing.assert_array_equal(again.feature_low, load().feature_low)
+
+
+def test_another_libsvm_file_is_refused() -> None:
+    with pytest.raises(ValueError, match="not the released allmodel"):
+        from_libsvm(b"svm_type epsilon_svr\nrho -155.845\nSV\n")
+
+
+def test_piqs_download_is_the_same_model() -> None:
+    regressor = load()
+    coefficients = torch.tensor(regressor.coefficients[:, None], dtype=torch.float32)
+    buffer = io.BytesIO()
+    torch.save((coefficients, torch.tensor(regressor.vectors, dtype=torch.float32)), buffer)
+    difference = largest_difference(from_piq(buffer.getvalue()), regressor)
+    assert 0 < difference < 1e-6
+    coefficients[0] += 1
+    buffer = io.BytesIO()
+    torch.save((coefficients, torch.tensor(regressor.vectors, dtype=torch.float32)), buffer)
+    assert largest_difference(from_piq(buffer.getvalue()), regressor) > 1e-4
+
+
+def test_the_command_needs_a_source(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([])
+    assert "--libsvm" in capsys.readouterr().err
+    assert WEIGHTS.exists()

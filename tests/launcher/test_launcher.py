@@ -1,0 +1,122 @@
+"""The launcher as its user meets it: one sentence if it cannot start, nothing left at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from launcher import tritonserver
+from launcher.failure import LaunchError
+from launcher.main import REPOSITORY
+from tests.conftest import RunningService, launch, stop, wait_until_ready
+
+
+def failure(service: RunningService) -> str:
+    """What a launcher that cannot start says, which must be one line."""
+    assert service.process.wait(60) == 1, service.log.read_text()
+    lines = [line for line in service.log.read_text().splitlines() if line.startswith("iqa-serve:")]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.mark.parametrize("option", ["--port", "--triton-grpc-port"])
+def test_a_taken_port_is_named(tmp_path: Path, option: str) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        message = failure(launch(tmp_path / "log", f"{option}={port}"))
+    assert f"Port {port} " in message
+    assert option in message
+
+
+def test_a_model_that_cannot_be_loaded_is_named_with_the_reason(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    shutil.copytree(REPOSITORY, repository, ignore=shutil.ignore_patterns("__pycache__"))
+    model = repository / "ms_ssim" / "1" / "model.py"
+    model.write_text("import there_is_no_such_module\n")
+    message = failure(launch(tmp_path / "log", f"--model-repository={repository}"))
+    assert "model ms_ssim" in message
+    assert "there_is_no_such_module" in message
+
+
+def test_a_missing_repository_is_named(tmp_path: Path) -> None:
+    message = failure(launch(tmp_path / "log", f"--model-repository={tmp_path}/none"))
+    assert f"{tmp_path}/none" in message
+
+
+def test_a_missing_libpython_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sysconfig.get_config_var", lambda _: str(tmp_path))
+    monkeypatch.setattr("ctypes.util.find_library", lambda _: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LaunchError, match=r"libpython3\.\d+\.so\.1\.0 is missing: install it"):
+        tritonserver.find(tmp_path)
+
+
+def test_a_tritonserver_on_the_path_is_preferred(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "tritonserver"
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for help_text, expected in (("--allow-client-shm", True), ("--grpc-port", False)):
+        program.write_text(f"#!/bin/sh\necho '{help_text} <boolean>' >&2\nexit 1\n")
+        program.chmod(0o755)
+        found = tritonserver.find(tmp_path)
+        assert found.binary == str(program)
+        assert ("--allow-client-shm=true" in found.arguments) is expected
+
+
+def test_it_comes_back_from_kills_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    service = launch(tmp_path / "log", "--workers=2")
+    try:
+        wait_until_ready(service)
+        launcher = psutil.Process(service.process.pid)
+        family = launcher.children(recursive=True)
+        for name in ("uvicorn", "triton_python_backend_stub", "tritonserver"):
+            living = launcher.children(recursive=True)
+            victim = next(child for child in living if name in " ".join(child.cmdline()))
+            victim.kill()
+            wait_for_recovery(service, victim)
+            family += launcher.children(recursive=True)
+        log = service.log.read_text()
+        assert "Triton ended (SIGKILL)" in log
+        assert "Triton lost a model's process" in log
+        assert "gateway worker" in log
+    finally:
+        assert stop(service) == 0
+    assert not [process for process in family if process.is_running()]
+    owners = [f"iqa-triton-{service.process.pid}-", *(f"iqa-gateway-{p.pid}-" for p in family)]
+    assert not [path for owner in owners for path in tritonserver.SHARED_MEMORY.glob(f"{owner}*")]
+
+
+def wait_for_recovery(service: RunningService, victim: psutil.Process) -> None:
+    """Until the dead process is replaced and every model answers; readiness tells the truth."""
+    end = time.monotonic() + 60
+    while victim.is_running():
+        time.sleep(0.05)
+    good = 0
+    while good < 5:  # answers in a row, of different workers
+        try:
+            good = good + 1 if httpx.get(f"{service.url}/readyz").status_code == 200 else 0
+        except httpx.TransportError:
+            good = 0
+        assert time.monotonic() < end, service.log.read_text()
+        time.sleep(0.6)
+
+
+def test_children_do_not_outlive_a_killed_launcher(tmp_path: Path) -> None:
+    service = launch(tmp_path / "log", "--workers=1")
+    wait_until_ready(service)
+    children = psutil.Process(service.process.pid).children()
+    service.process.send_signal(signal.SIGKILL)
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+    tritonserver.remove_memory(f"iqa-triton-{service.process.pid}-")

@@ -1,0 +1,83 @@
+"""Every configuration parses, and says what the contract says."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup, ModelQueuePolicy
+
+import iqa
+from export.model_configs import REPOSITORY, VARIANTS, read, write
+from gateway.catalogue import METRICS
+from iqa.brisque import regressor
+
+CONTRACT = {
+    "brisque": (["IMAGE"], {"SCORE": [1], "FEATURES": [36]}),
+    "ms_ssim": (["REFERENCE", "DISTORTED"], {"SCORE": [1], "SCALES": [5]}),
+}
+CONFIGS = sorted(REPOSITORY.glob("*/config.pbtxt")) + sorted(REPOSITORY.glob("*/configs/*.pbtxt"))
+
+
+def model_of(path: Path) -> str:
+    return path.relative_to(REPOSITORY).parts[0]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_configuration_keeps_the_contract(path: Path) -> None:
+    config = read(path)
+    inputs, outputs = CONTRACT[model_of(path)]
+    assert config.name == model_of(path)
+    assert config.backend == "python"
+    assert config.max_batch_size == 64
+    assert [tensor.name for tensor in config.input] == inputs
+    for tensor in config.input:
+        assert list(tensor.dims) == [-1, -1, -1]
+        assert tensor.allow_ragged_batch
+    found = {tensor.name: list(tensor.dims) for tensor in config.output}
+    assert found.items() >= outputs.items()
+    policy = config.dynamic_batching.default_queue_policy
+    assert 0 < policy.max_queue_size <= 4096
+    assert policy.timeout_action == ModelQueuePolicy.REJECT
+    assert policy.allow_timeout_override
+    assert config.model_warmup
+    for warm_up in config.model_warmup:
+        assert all(tensor.random_data for tensor in warm_up.inputs.values())
+    assert config.parameters["version"].string_value == iqa.__version__
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_device_is_tritons_choice_by_default_and_the_variants_otherwise(path: Path) -> None:
+    expected = (
+        ModelInstanceGroup.KIND_AUTO if path.name == "config.pbtxt" else VARIANTS[path.stem].kind
+    )
+    assert [group.kind for group in read(path).instance_group] == [expected]
+
+
+def test_published_weights_are_the_shipped_ones() -> None:
+    parameters = read(REPOSITORY / "brisque" / "config.pbtxt").parameters
+    provenance = regressor.load().provenance
+    assert parameters["weights_sha256"].string_value == provenance["sha256"]
+    assert parameters["weights_source"].string_value == provenance["source"]
+
+
+def test_gateway_and_models_agree() -> None:
+    assert {metric.model: list(metric.inputs) for metric in METRICS} == {
+        name: inputs for name, (inputs, _) in CONTRACT.items()
+    }
+    sides = {metric.model: metric.minimum_side for metric in METRICS}
+    assert sides == {"brisque": iqa.brisque.MINIMUM_SIDE, "ms_ssim": iqa.ms_ssim.MINIMUM_SIDE}
+
+
+def test_variants_are_up_to_date(tmp_path: Path) -> None:
+    for path in REPOSITORY.glob("*/config.pbtxt"):
+        (tmp_path / path.parent.name).mkdir()
+        shutil.copy(path, tmp_path / path.parent.name)
+    written = {path.relative_to(tmp_path): path.read_text() for path in write(tmp_path)}
+    shipped = REPOSITORY.glob("*/configs/*.pbtxt")
+    assert written == {path.relative_to(REPOSITORY): path.read_text() for path in shipped}
+
+
+def test_a_broken_configuration_does_not_parse() -> None:
+    with pytest.raises(text_format.ParseError):
+        text_format.Parse("max_batch: 64", ModelConfig())
