@@ -64,17 +64,14 @@ def input_data(metric: Metric, pairs: Sequence[Pair]) -> dict[str, Any]:
     requests = []
     for pair in pairs:
         files = (pair.distorted,) if len(metric.inputs) == 1 else (pair.original, pair.distorted)
-        pixels = map(read_pixels, files)
-        requests.append(
-            {
-                name: {
-                    "content": {"b64": b64encode(image.tobytes()).decode()},
-                    "shape": list(image.shape),
-                }
-                for name, image in zip(metric.inputs, pixels, strict=True)
-            }
-        )
+        requests.append(dict(zip(metric.inputs, map(_tensor, files), strict=True)))
     return {"data": requests}
+
+
+def _tensor(file: bytes) -> dict[str, Any]:
+    pixels = read_pixels(file)
+    content = {"b64": b64encode(pixels.tobytes()).decode()}
+    return {"content": content, "shape": list(pixels.shape)}
 
 
 def analyze(metric: Metric, setup: Setup, protocol: str, memory: str, data: Path) -> list[Row]:
