@@ -9,7 +9,7 @@ from iqa.brisque.features import WINDOW
 from iqa.brisque.reference import mscn
 from iqa.images import Image, luma
 
-BAND = 256  # rows; bounds the float64 intermediates of a large image
+BAND = 64  # rows, so that the float64 intermediates stay in the processor's cache
 
 
 def contrast(image: Image) -> NDArray[np.float32]:
