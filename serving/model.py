@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,14 +53,12 @@ class ScoringModel(ABC):
         One call scores them all, but for those that want maps: nobody else waits for more of them.
         """
         mapped = [_wants_map(request) for request in requests]
-        groups = {
-            maps: iter(self._answers(list(compress(requests, chosen)), maps))
-            for maps, chosen in ((True, mapped), (False, [not each for each in mapped]))
-            if any(chosen)
-        }
-        return [next(groups[maps]) for maps in mapped]
+        answers = {maps: self._answers(requests, mapped, maps) for maps in set(mapped)}
+        return [next(answers[maps]) for maps in mapped]
 
-    def _answers(self, requests: Sequence[Any], maps: bool) -> list[Any]:
+    def _answers(self, batch: list[Any], mapped: list[bool], maps: bool) -> Iterator[Any]:
+        """The responses to those requests of a batch that want maps, or to the others."""
+        requests = [request for request, wants in zip(batch, mapped, strict=True) if wants is maps]
         stacks = [[_images(request, name) for name in self.inputs] for request in requests]
         counts = [len(stack[0]) for stack in stacks]
         lists = [
@@ -70,7 +67,7 @@ class ScoringModel(ABC):
         ]
         wanted = [self.details in request.requested_output_names() for request in requests]
         answers = split(self.score(*lists, details=any(wanted), maps=maps), counts)
-        return [self._response(*pair) for pair in zip(answers, wanted, strict=True)]
+        return (self._response(*pair) for pair in zip(answers, wanted, strict=True))
 
     def _response(self, answer: Answer, with_details: bool) -> Any:
         if answer.error is not None:
