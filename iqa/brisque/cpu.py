@@ -144,7 +144,7 @@ def _add_strip(
     image: Image, first: int, last: int, full: _Plane, half: _Plane, halving: Halving, exact: bool,
     scratch: _Scratch, sums: Array,
 ) -> None:  # fmt: skip
-    """Add the sums `[2, 22]` of rows `first` to `last`, of each with itself and the one above."""
+    """Add the sums `[2, 22]` of rows `first` to `last`, each with itself and the one above."""
     height, half_height = image.shape[0], image.shape[0] // 2
     half_first = first // 2
     half_last = half_height if last == height else last // 2
