@@ -72,8 +72,7 @@ class KernelCache(FunctionCache):
     def load_overload(self, signature: Any, target: Any) -> Any:
         """One compiled version, or None."""
         with suppress(OSError):
-            found = super().load_overload(signature, target)  # type: ignore[no-untyped-call]
-            return found
+            return super().load_overload(signature, target)  # type: ignore[no-untyped-call]
         return None
 
     def save_overload(self, signature: Any, result: Any) -> None:

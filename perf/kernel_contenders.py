@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import blazediff_ssim
 import cv2
@@ -35,7 +36,7 @@ class Contender:
 
     task: str
     name: str
-    call: Callable[[], object]
+    call: Callable[[], Any]
     differs_in: str = ""
 
 
@@ -95,7 +96,9 @@ def contenders(original: Image, distorted: Image) -> list[Contender]:
         Contender(
             "ms_ssim", "pytorch-msssim",
             without_gradients(
-                lambda: pytorch_msssim.ms_ssim(_tensor(original), _tensor(distorted), data_range=255)
+                lambda: pytorch_msssim.ms_ssim(
+                    _tensor(original), _tensor(distorted), data_range=255
+                )
             ),
             "float32, pads odd sides with zeros",
         ),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ from perf.kernel_contenders import Contender, contenders, disagreements
 from perf.pictures import picture_set, read_pixels
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 # after the choice of a backend without a display
+from matplotlib import pyplot as plt
 
 RATIOS = {
     "brisque_vs_piq": ("brisque", "piq"),
@@ -102,9 +101,15 @@ def print_growth(name: str) -> None:
     small = random.integers(0, 256, (256, 256, 3), dtype=np.uint8)
     METRICS[name]([small], 1)
     image = random.integers(0, 256, (4000, 6000, 3), dtype=np.uint8)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _megabytes("VmRSS")
     METRICS[name]([image], 1)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print(_megabytes("VmHWM") - before)
+
+
+def _megabytes(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def batch_speedup(rounds: int) -> dict[str, float]:
@@ -199,7 +204,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
     growth, speedups = memory_growth(), batch_speedup(5)
     for name in METRICS:
-        print(f"{name:9}24 megapixels: {growth[name]:.1f} MB more; two threads: {speedups[name]:.2f}x")
+        print(
+            f"{name:9}24 megapixels: {growth[name]:.1f} MB more; two threads: {speedups[name]:.2f}x"
+        )
 
     options.output.mkdir(parents=True, exist_ok=True)
     with (options.output / "kernels.csv").open("w", newline="") as file:
