@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -30,7 +28,7 @@ from perf.kernel_contenders import Contender, contenders, disagreements
 from perf.pictures import picture_set, read_pixels
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # after the choice of a backend without a display
+from matplotlib import pyplot as plt
 
 RATIOS = {
     "brisque_vs_piq": ("brisque", "piq"),
@@ -77,7 +75,7 @@ def cost_by_size(rounds: int) -> list[dict[str, Any]]:
     for height, width in SIZES:
         images = [random.integers(0, 256, (height, width, 3), dtype=np.uint8)]
         for name, metric in METRICS.items():
-            times = [seconds_per_call(partial(metric, images, 1)) for _ in range(rounds)]
+            times = [seconds_per_call(lambda m=metric, i=images: m(i, 1)) for _ in range(rounds)]
             cost = float(np.median(times)) / (height * width) * 1e9
             rows.append({"metric": name, "height": height, "width": width, "ns_per_pixel": cost})
     return rows
@@ -103,9 +101,15 @@ def print_growth(name: str) -> None:
     small = random.integers(0, 256, (256, 256, 3), dtype=np.uint8)
     METRICS[name]([small], 1)
     image = random.integers(0, 256, (4000, 6000, 3), dtype=np.uint8)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _megabytes("VmRSS")
     METRICS[name]([image], 1)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print(_megabytes("VmHWM") - before)
+
+
+def _megabytes(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def batch_speedup(rounds: int) -> dict[str, float]:

@@ -12,22 +12,34 @@ import numpy as np
 import pytest
 from numba.core import event
 
-import iqa
-from iqa import brisque, ms_ssim
+from iqa import brisque, jit, jit_cache, ms_ssim
 from iqa.jit import FAST_MATH, kernel
 from iqa.warm_up import warm_up
 
 COMPILES = "numba:compile"
-REPORT = """
-import sys
-import numpy as np
+SOURCES = {
+    "__init__.py": "",
+    "inner.py": """
+from iqa.jit import row_kernel
+
+@row_kernel
+def twice(x):
+    return 2.0 * x
+""",
+    "outer.py": """
 from numba.core import event
-from iqa import brisque
-image = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+from iqa.inner import twice
+from iqa.jit import kernel
+
+@kernel
+def four_times(x):
+    return twice(twice(x))
+
 with event.install_recorder("numba:compile") as compilations:
-    score = brisque.score([image]).values[0]
-print(len(compilations.buffer), repr(float(score)))
-"""
+    result = four_times(3.0)
+print(len(compilations.buffer), result)
+""",
+}
 
 
 def test_nothing_is_compiled_after_the_warm_up() -> None:
@@ -42,70 +54,69 @@ def test_nothing_is_compiled_after_the_warm_up() -> None:
     assert compilations.buffer == []
 
 
-def run(package_parent: Path, **environment: str) -> tuple[int, str]:
-    """How many compilations one score takes in a new process, and the score."""
-    kept = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    result = subprocess.run(
-        [sys.executable, "-B", "-c", REPORT],
-        env={**kept, "PYTHONPATH": str(package_parent), **environment},
-        cwd=package_parent,
+def run(folder: Path, **environment: str) -> tuple[bool, float]:
+    """Whether a new process that runs the small package compiles something, and its result."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    output = subprocess.run(
+        [sys.executable, "-B", "-m", "iqa.outer"],
+        env={**kept, "PYTHONPATH": str(folder), **environment},
+        cwd=folder,
         capture_output=True,
         text=True,
         check=True,
-    )
-    compilations, score = result.stdout.split()
-    return int(compilations), score
+    ).stdout
+    compilations, result = output.split()
+    return int(compilations) > 0, float(result)
 
 
-def copy_of_the_package(folder: Path) -> Path:
-    assert iqa.__file__ is not None
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(iqa.__file__).parent, folder / "iqa", ignore=ignored)
-    return folder
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A small package with our way of compiling, in a folder of its own."""
+    folder = tmp_path / "iqa"
+    folder.mkdir()
+    for module in (jit, jit_cache):
+        assert module.__file__ is not None
+        shutil.copy(module.__file__, folder)
+    for name, source in SOURCES.items():
+        (folder / name).write_text(source)
+    return tmp_path
 
 
-def make_read_only(folder: Path) -> None:
-    for path in (folder, *folder.rglob("*")):
+def test_compiled_kernels_are_read_again(package: Path) -> None:
+    assert run(package) == (True, 12.0)
+    assert run(package) == (False, 12.0)
+
+
+def test_a_change_in_a_called_kernel_is_noticed(package: Path) -> None:
+    run(package)
+    inner = package / "iqa" / "inner.py"
+    inner.write_text(inner.read_text().replace("2.0", "3.0"))
+    assert run(package) == (True, 27.0)
+
+
+def test_another_processor_compiles_for_itself(package: Path) -> None:
+    run(package)
+    other = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    assert run(package, **other) == (True, 12.0)
+    assert run(package, **other) == (False, 12.0)
+    assert run(package) == (False, 12.0)
+
+
+def test_kernels_are_read_from_a_folder_that_cannot_be_written(package: Path) -> None:
+    kernels = package / "kernels"
+    chosen = {"NUMBA_CACHE_DIR": str(kernels)}
+    run(package, **chosen)
+    for path in (*kernels.rglob("*"), kernels):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    if os.access(folder, os.W_OK):  # the superuser writes anywhere, but not into a file
-        for cache in list(folder.rglob("__pycache__")) or [
-            path / "__pycache__" for path in (folder, folder / "brisque")
-        ]:
-            if not cache.exists():
-                cache.write_text("a file where a folder would be")
+    assert run(package, **chosen) == (False, 12.0)
+    another = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    assert run(package, **chosen, **another) == (True, 12.0)
 
 
-def test_where_nothing_can_be_written_kernels_are_compiled_in_memory(tmp_path: Path) -> None:
-    package = copy_of_the_package(tmp_path)
-    make_read_only(package / "iqa")
-    compilations, score = run(package, HOME="/nonexistent")
-    assert compilations > 0
-    assert score == run(package, HOME="/nonexistent")[1]
-
-
-def test_what_was_compiled_is_read_again_and_not_once_a_source_has_changed(tmp_path: Path) -> None:
-    package = copy_of_the_package(tmp_path)
-    compilations, score = run(package)
-    assert compilations > 0
-    again, same = run(package)
-    assert again == 0
-    assert float(same) == pytest.approx(float(score), abs=1e-5)
-
-    chosen = tmp_path / "kernels"
-    assert run(package, NUMBA_CACHE_DIR=str(chosen))[0] > 0
-    make_read_only(chosen)
-    assert run(package, NUMBA_CACHE_DIR=str(chosen))[0] == 0
-
-    with (package / "iqa" / "brisque" / "cpu_sums.py").open("a") as source:
-        source.write("# changed\n")
-    assert run(package)[0] > 0
-
-
-def test_another_processor_compiles_for_itself(tmp_path: Path) -> None:
-    package = copy_of_the_package(tmp_path)
-    assert run(package)[0] > 0
-    assert run(package, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")[0] > 0
-    assert run(package)[0] == 0
+def test_where_there_is_no_folder_kernels_are_compiled_in_memory(package: Path) -> None:
+    (package / "iqa" / "__pycache__").write_text("a file, so that not even root can write here")
+    for _ in range(2):
+        assert run(package, HOME="/nonexistent") == (True, 12.0)
 
 
 def test_quotients_roots_and_nan_are_exact_under_the_fast_math_flags() -> None:
