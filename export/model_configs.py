@@ -45,7 +45,7 @@ VARIANTS = {
         instances=2,  # one packs and unpacks while the other computes
         queue_delay=500,
         queue_size=4096,
-        parameters={"FORCE_CPU_ONLY_INPUT_TENSORS": "no"},
+        parameters={"FORCE_CPU_ONLY_INPUT_TENSORS": "no", "gpu_memory_bytes": str(4 << 30)},
     ),
 }
 

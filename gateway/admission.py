@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gateway.problems import Problem
+from gateway.telemetry import IN_FLIGHT
 
 
 class Admission:
@@ -30,13 +31,16 @@ class Admission:
             or self.held_bytes + held_bytes > self.max_held_bytes
         ):
             raise Problem("overloaded", "The service is busy: try again shortly.", retry_after=1)
-        self.in_flight += images
-        self.held_bytes += held_bytes
+        self._hold(images, held_bytes)
         try:
             yield
         finally:
-            self.in_flight -= images
-            self.held_bytes -= held_bytes
+            self._hold(-images, -held_bytes)
+
+    def _hold(self, images: int, held_bytes: int) -> None:
+        self.in_flight += images
+        self.held_bytes += held_bytes
+        IN_FLIGHT.inc(images)
 
 
 class Deadline:

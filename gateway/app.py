@@ -24,7 +24,6 @@ from gateway.routes import build_router
 from gateway.scoring import Scorer
 from gateway.settings import Settings
 from gateway.telemetry import (
-    IN_FLIGHT,
     PROBLEMS,
     RequestTelemetry,
     configure_logging,
@@ -50,7 +49,6 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         largest_slot=settings.max_pixels * BYTES_PER_PIXEL * LARGEST_REQUEST,
     )
     admission = Admission(settings.max_in_flight, settings.max_held_bytes)
-    IN_FLIGHT.set_function(lambda: admission.in_flight)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

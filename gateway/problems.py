@@ -18,6 +18,7 @@ STATUS = {
     "unsupported_format": 415,
     "invalid_request": 422,
     "internal_error": 500,
+    "out_of_memory": 503,
     "overloaded": 503,
     "backend_unavailable": 503,
     "deadline_exceeded": 504,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import mmap
 import os
 import secrets
 from bisect import insort
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,11 +124,14 @@ class Region:
 
 
 def remove_leftovers() -> None:
-    """Unlink the regions of workers that were killed before they could."""
+    """Unlink the regions of workers that were killed before they could.
+
+    A living worker holds a lock on its region; process ids would repeat between containers.
+    """
     for path in DIRECTORY.glob(f"{PREFIX}*"):
-        process = path.name.removeprefix(PREFIX).partition("-")[0]
-        if not Path("/proc", process).exists():
-            path.unlink(missing_ok=True)
+        with suppress(OSError), path.open("rb") as file:  # gone, locked, or another user's
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def _private_block(size: int) -> mmap.mmap:
@@ -137,6 +142,7 @@ def _shared_block(key: str, size: int) -> mmap.mmap:
     path = DIRECTORY / key[1:]
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)  # until the mapping, which keeps the file open, goes
         # Reserved now: a page that the file system cannot provide later would be a SIGBUS.
         os.posix_fallocate(descriptor, 0, size)
         return mmap.mmap(descriptor, size)

@@ -103,7 +103,7 @@ def run_bounded(
             if not _fits(run, half, rows):
                 for index in half:
                     errors[index] = ItemError(
-                        "out_of_memory", "the GPU has too little free memory for this image"
+                        "out_of_memory", "the GPU has too little free memory for this image."
                     )
     return rows, errors
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +23,7 @@ class ScoringModel(ABC):
         details: name of the optional second output.
         device: "cpu" or "cuda:<n>", as Triton assigned it to this instance.
         threads: CPU threads that one batch may use; None for all cores.
+        memory_limit: bytes of GPU memory that one batch may use; None for the metric's own bound.
     """
 
     inputs: ClassVar[tuple[str, ...]]
@@ -36,7 +36,8 @@ class ScoringModel(ABC):
     def initialize(self, args: dict[str, str]) -> None:
         """Take the device that Triton gives; refuse one that is not there."""
         parameters = json.loads(args["model_config"])["parameters"]
-        self.threads = int(parameters.get("threads", {}).get("string_value", 0)) or None
+        self.threads = _number(parameters, "threads")
+        self.memory_limit = _number(parameters, "gpu_memory_bytes")
         on_gpu = args["model_instance_kind"] == "GPU"
         self.device = f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu"
         if on_gpu:
@@ -52,14 +53,12 @@ class ScoringModel(ABC):
         One call scores them all, but for those that want maps: nobody else waits for more of them.
         """
         mapped = [_wants_map(request) for request in requests]
-        groups = {
-            maps: iter(self._answers(list(compress(requests, chosen)), maps))
-            for maps, chosen in ((True, mapped), (False, [not each for each in mapped]))
-            if any(chosen)
-        }
-        return [next(groups[maps]) for maps in mapped]
+        answers = {maps: self._answers(requests, mapped, maps) for maps in set(mapped)}
+        return [next(answers[maps]) for maps in mapped]
 
-    def _answers(self, requests: Sequence[Any], maps: bool) -> list[Any]:
+    def _answers(self, batch: list[Any], mapped: list[bool], maps: bool) -> Iterator[Any]:
+        """The responses to those requests of a batch that want maps, or to the others."""
+        requests = [request for request, wants in zip(batch, mapped, strict=True) if wants is maps]
         stacks = [[_images(request, name) for name in self.inputs] for request in requests]
         counts = [len(stack[0]) for stack in stacks]
         lists = [
@@ -68,7 +67,7 @@ class ScoringModel(ABC):
         ]
         wanted = [self.details in request.requested_output_names() for request in requests]
         answers = split(self.score(*lists, details=any(wanted), maps=maps), counts)
-        return [self._response(*pair) for pair in zip(answers, wanted, strict=True)]
+        return (self._response(*pair) for pair in zip(answers, wanted, strict=True))
 
     def _response(self, answer: Answer, with_details: bool) -> Any:
         if answer.error is not None:
@@ -80,6 +79,12 @@ class ScoringModel(ABC):
         if answer.maps is not None:
             outputs.append(pb_utils.Tensor.from_dlpack(MAP, answer.maps))
         return pb_utils.InferenceResponse(outputs)
+
+
+def _number(parameters: dict[str, dict[str, str]], name: str) -> int | None:
+    """The whole number in a parameter of the model's configuration; None if it is not there."""
+    value = parameters.get(name)
+    return int(value["string_value"]) if value else None
 
 
 def _wants_map(request: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.brisque import cpu, regressor
-from iqa.brisque.contrast import contrast
+from iqa.brisque.contrast import local_contrast
 from iqa.brisque.features import MINIMUM_SIDE
 from iqa.errors import ItemError
 from iqa.images import Image, check_image
@@ -91,7 +91,7 @@ def score(
     local = None
     if maps:
         local = [
-            contrast(np.asarray(image)) if error is None else None
+            local_contrast(np.asarray(image)) if error is None else None
             for image, error in zip(images, errors, strict=True)
         ]
     return Scores(values, errors, rows if features else None, local)

@@ -9,10 +9,10 @@ from iqa.brisque.features import WINDOW
 from iqa.brisque.reference import mscn
 from iqa.images import Image, luma
 
-BAND = 256  # rows; bounds the float64 intermediates of a large image
+BAND = 64  # rows, so that the float64 intermediates stay in the processor's cache
 
 
-def contrast(image: Image) -> NDArray[np.float32]:
+def local_contrast(image: Image) -> NDArray[np.float32]:
     """Local contrast `[H, W]` of a uint8 image `[H, W, C]`: |MSCN| of each pixel of its luma."""
     plane, radius = luma(image), len(WINDOW) // 2
     found = np.empty(plane.shape, dtype=np.float32)

@@ -1,7 +1,9 @@
 """MSCN coefficients of two rows at a time for the CPU kernel, in float32 where that can tell them.
 
 A block of columns is filtered vertically into lines that stay in the first-level cache, then
-horizontally. Two rows share what the vertical windows read and square.
+horizontally. Two rows share what the vertical windows read and square. A pixel of the block is
+taken from all of them before they are squared: a variance is a difference of squares, and what
+float32 rounds off large ones would move a fit to the next shape of its grid, 0.05 of the score.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 RADIUS = len(WINDOW) // 2
-BLOCK = 192
+BLOCK = 96
 LINE = BLOCK + 16  # 6 more columns than a block, in whole vectors
 LINES = 4 * LINE  # mean and square of either row
 # A pixel closer to its mean, or with less variance, than float32 can tell is computed in float64.
@@ -37,11 +39,12 @@ W0, W1, W2, W3 = WINDOW[: RADIUS + 1]
 @row_kernel
 def _filter_columns(
     a: Floats, b: Floats, c: Floats, d: Floats, e: Floats, f: Floats, g: Floats, h: Floats,
-    lines: Floats,
+    level: np.float32, lines: Floats,
 ) -> None:  # fmt: skip
-    """Vertical windows around rows `d` and `e`, of the pixels and of their squares."""
+    """Vertical windows around rows `d` and `e`, of the pixels less `level` and of their squares."""
     for x in range(LINE):
-        pa, pb, pc, pd, pe, pf, pg, ph = a[x], b[x], c[x], d[x], e[x], f[x], g[x], h[x]
+        pa, pb, pc, pd = a[x] - level, b[x] - level, c[x] - level, d[x] - level
+        pe, pf, pg, ph = e[x] - level, f[x] - level, g[x] - level, h[x] - level
         lines[x] = pd + V2 * (pc + pe) + V1 * (pb + pf) + V0 * (pa + pg)
         lines[2 * LINE + x] = pe + V2 * (pd + pf) + V1 * (pc + pg) + V0 * (pb + ph)
         pa, pb, pc, pd, pe, pf, pg, ph = (
@@ -52,7 +55,7 @@ def _filter_columns(
 
 
 @row_kernel
-def _filter_row(lines: Floats, centre: Floats, width: int, out: Floats) -> bool:
+def _filter_row(lines: Floats, centre: Floats, level: np.float32, width: int, out: Floats) -> bool:
     """Horizontal windows and the coefficients; whether one of the first `width` is near 0."""
     near = False
     for x in range(BLOCK):
@@ -61,7 +64,7 @@ def _filter_row(lines: Floats, centre: Floats, width: int, out: Floats) -> bool:
         k = LINE + x
         square = H0 * (lines[k] + lines[k + 6]) + H1 * (lines[k + 1] + lines[k + 5])
         square += H2 * (lines[k + 2] + lines[k + 4]) + H3 * lines[k + 3]
-        difference = centre[x] - mean
+        difference = centre[x] - level - mean
         variance = abs(square - mean * mean)
         near |= (x < width) & ((abs(difference) < NEAR_DIFFERENCE) | (variance < NEAR_VARIANCE))
         out[x] = difference / (math.sqrt(variance) + ONE)
@@ -112,13 +115,14 @@ def coefficients_of_two_rows(
         first_near = second_near = exact
         first_block, second_block = first[start:], second[start:]
         if not exact:
+            level = d[RADIUS + min(start + BLOCK // 2, width - 1)]
             _filter_columns(
                 a[start:], b[start:], c[start:], d[start:],
-                e[start:], f[start:], g[start:], h[start:], lines,
+                e[start:], f[start:], g[start:], h[start:], level, lines,
             )  # fmt: skip
-            first_near = _filter_row(lines, d[start + RADIUS :], width - start, first_block)
+            first_near = _filter_row(lines, d[start + RADIUS :], level, width - start, first_block)
             second_near = _filter_row(
-                lines[2 * LINE :], e[start + RADIUS :], width - start, second_block
+                lines[2 * LINE :], e[start + RADIUS :], level, width - start, second_block
             )
         if first_near:
             _exact_block(rows, at[:-1], start, wide_lines, first_block)

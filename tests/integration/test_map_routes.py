@@ -46,6 +46,7 @@ def test_a_pair_has_a_map_of_numbers(service: RunningService, slash: str) -> Non
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["x-map-shape"] == "193,300"
     assert SCORED.maps is not None
+    assert SCORED.maps[0] is not None
     assert SCORED.scales is not None
     found = np.frombuffer(answer.content, "<f4").reshape(193, 300)
     np.testing.assert_allclose(found, SCORED.maps[0], atol=1e-6)

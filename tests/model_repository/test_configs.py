@@ -13,8 +13,8 @@ from gateway.catalogue import METRICS
 from iqa.brisque import regressor
 
 CONTRACT = {
-    "brisque": (["IMAGE"], {"SCORE": [1], "FEATURES": [36]}),
-    "ms_ssim": (["REFERENCE", "DISTORTED"], {"SCORE": [1], "SCALES": [5]}),
+    "brisque": (["IMAGE"], {"SCORE": [1], "FEATURES": [36], "MAP": [-1, -1]}),
+    "ms_ssim": (["REFERENCE", "DISTORTED"], {"SCORE": [1], "SCALES": [5], "MAP": [-1, -1]}),
 }
 CONFIGS = sorted(REPOSITORY.glob("*/config.pbtxt")) + sorted(REPOSITORY.glob("*/configs/*.pbtxt"))
 

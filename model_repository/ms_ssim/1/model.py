@@ -18,6 +18,11 @@ class TritonPythonModel(ScoringModel):
     def score(self, *images: list[Any], details: bool, maps: bool) -> Results:
         """See `ScoringModel`."""
         scored = iqa.ms_ssim.score(
-            *images, scales=details, maps=maps, device=self.device, threads=self.threads
+            *images,
+            scales=details,
+            maps=maps,
+            device=self.device,
+            threads=self.threads,
+            memory_limit=self.memory_limit,
         )
         return Results(scored.values, scored.errors, scored.scales, scored.maps)
