@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -75,7 +76,7 @@ def cost_by_size(rounds: int) -> list[dict[str, Any]]:
     for height, width in SIZES:
         images = [random.integers(0, 256, (height, width, 3), dtype=np.uint8)]
         for name, metric in METRICS.items():
-            times = [seconds_per_call(lambda m=metric, i=images: m(i, 1)) for _ in range(rounds)]
+            times = [seconds_per_call(partial(metric, images, 1)) for _ in range(rounds)]
             cost = float(np.median(times)) / (height * width) * 1e9
             rows.append({"metric": name, "height": height, "width": width, "ns_per_pixel": cost})
     return rows
