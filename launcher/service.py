@@ -20,12 +20,12 @@ from launcher import tritonserver
 from launcher.child import Child
 from launcher.failure import LaunchError
 from launcher.tritonserver import Endpoints
+from launcher.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
 POLL = 0.2  # seconds between looks at the children
 START_PATIENCE = 300  # seconds until everything answers, a first compilation of kernels included
-HANG_PATIENCE = 20  # seconds that a live Triton may leave its models silent
 BACKLOG = 1024
 EVERYTHING = re.compile("")
 # As glog marks them, but for the one that says that there is no GPU.
@@ -77,35 +77,19 @@ class Service:
         print(f"Try: curl -F image=@photo.jpg {self._url}/api/v1/iqa/nr/brisque/", flush=True)
 
     def _watch(self) -> None:
-        stubs = self._stubs()
-        answered = asked = time.monotonic()
+        watchdog = Watchdog(self._triton, self._is_ready) if self._triton else None
         while True:
             time.sleep(POLL)
             for worker in self._workers:
                 pid = worker.pid
                 if worker.restart_when_due():
                     multiprocess.mark_process_dead(pid, str(self._metrics_folder))  # type: ignore[no-untyped-call]  # untyped there
-            if not self._triton:
-                continue
-            now = time.monotonic()
-            if now - asked > 1:
-                asked = now
-                if self._is_ready():
-                    answered, stubs = now, self._stubs()
-            # An embedded Triton calls itself ready with its Python stub dead.
-            if self._triton.is_alive() and not stubs <= self._stubs():
-                self._kill_triton("lost a model's process")
-            elif self._triton.is_alive() and now - answered > HANG_PATIENCE:
-                self._kill_triton("does not answer")
-            if not self._triton.is_alive():
-                tritonserver.remove_memory(self._memory_prefix)
-            if self._triton.restart_when_due():
-                answered, stubs = time.monotonic(), set()
-
-    def _kill_triton(self, reason: str) -> None:
-        assert self._triton
-        logger.warning("Triton %s: killed", reason)
-        self._triton.kill()
+            if self._triton and watchdog:
+                watchdog.look()
+                if not self._triton.is_alive():
+                    tritonserver.remove_memory(self._memory_prefix)
+                if self._triton.restart_when_due():
+                    watchdog.reset()
 
     def _end(self) -> None:
         for worker in self._workers:
@@ -126,7 +110,7 @@ class Service:
                 if not child.is_alive():
                     raise LaunchError(_reason(child))
             if time.monotonic() > end:
-                raise LaunchError(f"{children[0].name} did not become ready.")
+                raise LaunchError(f"No answer from the models in {START_PATIENCE} seconds.")
             time.sleep(POLL)
 
     def _triton_is_ready(self) -> bool:
@@ -135,17 +119,6 @@ class Service:
 
     def _is_ready(self) -> bool:
         return _answers_ok(f"{self._url}/readyz")
-
-    def _stubs(self) -> set[int]:
-        """Process ids of Triton's living children, one for each model instance."""
-        assert self._triton
-        try:
-            children = Path(f"/proc/{self._triton.pid}/task").glob("*/children")
-            pids = {int(pid) for file in children for pid in file.read_text().split()}
-            # Triton does not reap a child that died: it stays as a zombie.
-            return {pid for pid in pids if _process_state(pid) != "Z"}
-        except OSError:
-            return set()
 
     def _triton_child(self, workspace: Path) -> Child:
         options = self._options
@@ -187,11 +160,6 @@ class Service:
         }
         name = f"gateway worker {number + 1}"
         return Child(name, command, environment, sockets=[listener.fileno()], echo=EVERYTHING)
-
-
-def _process_state(pid: int) -> str:
-    """The letter that proc(5) gives for it."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -112,6 +112,18 @@ def wait_for_recovery(service: RunningService, victim: psutil.Process) -> None:
         time.sleep(0.6)
 
 
+def test_a_triton_elsewhere_serves_too(service: RunningService, tmp_path: Path) -> None:
+    front = launch(tmp_path / "log", "--workers=1", f"--triton-url={service.grpc}")
+    try:
+        wait_until_ready(front)
+        time.sleep(1)
+        assert front.process.poll() is None, front.log.read_text()
+        assert httpx.get(f"{front.url}/readyz").json() == {"status": "ready"}
+        assert len(psutil.Process(front.process.pid).children()) == 1
+    finally:
+        assert stop(front) == 0
+
+
 def test_children_do_not_outlive_a_killed_launcher(tmp_path: Path) -> None:
     service = launch(tmp_path / "log", "--workers=1")
     wait_until_ready(service)
