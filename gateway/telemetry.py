@@ -41,6 +41,7 @@ WAIT, DECODE, INFERENCE = map(STAGE_SECONDS.labels, ("wait", "decode", "inferenc
 PROBLEMS = Counter("iqa_problems_total", "Requests and batch items without a score.", ["code"])
 IN_FLIGHT = Gauge("iqa_images_in_flight", "Images or pairs in work.", multiprocess_mode="livesum")
 
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # asked all the time
 REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
@@ -88,8 +89,9 @@ class RequestTelemetry:
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "unmatched")
             REQUEST_SECONDS.labels(route, scope["method"], status).observe(seconds)
+            level = logging.DEBUG if route in PROBES else logging.INFO
             logger.log(
-                logging.INFO if status < 500 else logging.WARNING,
+                level if status < 500 else logging.WARNING,
                 "%s %s %d",
                 scope["method"],
                 route,
