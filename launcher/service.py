@@ -19,6 +19,7 @@ from prometheus_client import multiprocess
 from launcher import tritonserver
 from launcher.child import Child
 from launcher.failure import LaunchError
+from launcher.processes import is_living, living_children
 from launcher.tritonserver import Endpoints
 
 logger = logging.getLogger(__name__)
@@ -69,15 +70,17 @@ class Service:
     def _start(self) -> None:
         if self._triton:
             self._triton.start()
-            self._wait_for(self._triton_is_ready, self._triton)
+            self._wait_for(self._triton_is_ready, self._triton, silent="Triton")
         for worker in self._workers:
             worker.start()
-        self._wait_for(self._is_ready, *self._workers)
+        elsewhere = self._options.triton_url
+        silent = f"The Triton at {elsewhere} or one of its models" if elsewhere else "The gateway"
+        self._wait_for(self._is_ready, *self._workers, silent=silent)
         print(f"Ready at {self._url} (API documentation; Ctrl-C stops)")
         print(f"Try: curl -F image=@photo.jpg {self._url}/api/v1/iqa/nr/brisque/", flush=True)
 
     def _watch(self) -> None:
-        stubs = self._stubs()
+        stubs = self._stubs() if self._triton else set()
         answered = asked = time.monotonic()
         while True:
             time.sleep(POLL)
@@ -91,9 +94,9 @@ class Service:
             if now - asked > 1:
                 asked = now
                 if self._is_ready():
-                    answered, stubs = now, self._stubs()
-            # An embedded Triton calls itself ready with its Python stub dead.
-            if self._triton.is_alive() and not stubs <= self._stubs():
+                    answered, stubs = now, stubs or self._stubs()
+            # An embedded Triton calls itself ready with its Python stub dead, and leaves it dead.
+            if self._triton.is_alive() and not all(map(is_living, stubs)):
                 self._kill_triton("lost a model's process")
             elif self._triton.is_alive() and now - answered > HANG_PATIENCE:
                 self._kill_triton("does not answer")
@@ -119,14 +122,14 @@ class Service:
         for listener in self._sockets:
             listener.close()
 
-    def _wait_for(self, is_ready: Callable[[], bool], *children: Child) -> None:
+    def _wait_for(self, is_ready: Callable[[], bool], *children: Child, silent: str) -> None:
         end = time.monotonic() + START_PATIENCE
         while not is_ready():
             for child in children:
                 if not child.is_alive():
                     raise LaunchError(_reason(child))
             if time.monotonic() > end:
-                raise LaunchError(f"{children[0].name} did not become ready.")
+                raise LaunchError(f"{silent} did not answer within {START_PATIENCE} seconds.")
             time.sleep(POLL)
 
     def _triton_is_ready(self) -> bool:
@@ -137,15 +140,10 @@ class Service:
         return _answers_ok(f"{self._url}/readyz")
 
     def _stubs(self) -> set[int]:
-        """Process ids of Triton's living children, one for each model instance."""
+        """Process ids of Triton's models, one for each instance."""
         assert self._triton
-        try:
-            children = Path(f"/proc/{self._triton.pid}/task").glob("*/children")
-            pids = {int(pid) for file in children for pid in file.read_text().split()}
-            # Triton does not reap a child that died: it stays as a zombie.
-            return {pid for pid in pids if _process_state(pid) != "Z"}
-        except OSError:
-            return set()
+        assert self._triton.pid
+        return living_children(self._triton.pid)
 
     def _triton_child(self, workspace: Path) -> Child:
         options = self._options
@@ -187,11 +185,6 @@ class Service:
         }
         name = f"gateway worker {number + 1}"
         return Child(name, command, environment, sockets=[listener.fileno()], echo=EVERYTHING)
-
-
-def _process_state(pid: int) -> str:
-    """The letter that proc(5) gives for it."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _listen(host: str, port: int) -> socket.socket:
