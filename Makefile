@@ -27,6 +27,7 @@ $(VENV)/bin/python:
 $(VENV)/serve.stamp: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable .
 	$(PIP) --no-deps nvidia-pytriton==0.7.0
+	$(VENV)/bin/python -m iqa.warm_up
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/serve.stamp

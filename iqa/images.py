@@ -34,6 +34,16 @@ def check_image(image: Image | torch.Tensor, minimum_side: int) -> ItemError | N
     return None
 
 
+def contiguous(image: Image) -> Image:
+    """A row-major, read-only view of `image`, or copy where it is laid out otherwise.
+
+    CPU kernels are compiled for each type of array, and this makes it one type.
+    """
+    view = np.ascontiguousarray(image).view()
+    view.flags.writeable = False
+    return view
+
+
 def luma(image: Image) -> Image:
     """Grey `[H, W]` of an image, bit for bit as Pillow's `convert("L")` computes it (BT.601)."""
     if image.shape[2] == 1:

@@ -62,11 +62,20 @@ class _Kept(CompileResultCacheImpl):
 
 
 class KernelCache(FunctionCache):
-    """The compiled versions of one kernel, for each processor that compiled it here."""
+    """The compiled versions of one kernel, for each processor that compiled it here.
+
+    Where nothing can be read or written, they just live in memory.
+    """
 
     _impl_class = _Kept
 
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """One compiled version, or None."""
+        with suppress(OSError):
+            return super().load_overload(signature, target)  # type: ignore[no-untyped-call]
+        return None
+
     def save_overload(self, signature: Any, result: Any) -> None:
-        """Save one compiled version; where nothing can be written, it just lives in memory."""
+        """Save one compiled version."""
         with suppress(OSError):
             super().save_overload(signature, result)  # type: ignore[no-untyped-call] # Numba's

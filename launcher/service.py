@@ -19,14 +19,13 @@ from prometheus_client import multiprocess
 from launcher import tritonserver
 from launcher.child import Child
 from launcher.failure import LaunchError
-from launcher.processes import is_living, living_children
 from launcher.tritonserver import Endpoints
+from launcher.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
 POLL = 0.2  # seconds between looks at the children
 START_PATIENCE = 300  # seconds until everything answers, a first compilation of kernels included
-HANG_PATIENCE = 20  # seconds that a live Triton may leave its models silent
 BACKLOG = 1024
 EVERYTHING = re.compile("")
 # As glog marks them, but for the one that says that there is no GPU.
@@ -70,45 +69,27 @@ class Service:
     def _start(self) -> None:
         if self._triton:
             self._triton.start()
-            self._wait_for(self._triton_is_ready, self._triton, silent="Triton")
+            self._wait_for(self._triton_is_ready, self._triton)
         for worker in self._workers:
             worker.start()
-        elsewhere = self._options.triton_url
-        silent = f"The Triton at {elsewhere} or one of its models" if elsewhere else "The gateway"
-        self._wait_for(self._is_ready, *self._workers, silent=silent)
+        self._wait_for(self._is_ready, *self._workers)
         print(f"Ready at {self._url} (API documentation; Ctrl-C stops)")
         print(f"Try: curl -F image=@photo.jpg {self._url}/api/v1/iqa/nr/brisque/", flush=True)
 
     def _watch(self) -> None:
-        stubs = self._stubs() if self._triton else set()
-        answered = asked = time.monotonic()
+        watchdog = Watchdog(self._triton, self._is_ready) if self._triton else None
         while True:
             time.sleep(POLL)
             for worker in self._workers:
                 pid = worker.pid
                 if worker.restart_when_due():
                     multiprocess.mark_process_dead(pid, str(self._metrics_folder))  # type: ignore[no-untyped-call]  # untyped there
-            if not self._triton:
-                continue
-            now = time.monotonic()
-            if now - asked > 1:
-                asked = now
-                if self._is_ready():
-                    answered, stubs = now, stubs or self._stubs()
-            # An embedded Triton calls itself ready with its Python stub dead, and leaves it dead.
-            if self._triton.is_alive() and not all(map(is_living, stubs)):
-                self._kill_triton("lost a model's process")
-            elif self._triton.is_alive() and now - answered > HANG_PATIENCE:
-                self._kill_triton("does not answer")
-            if not self._triton.is_alive():
-                tritonserver.remove_memory(self._memory_prefix)
-            if self._triton.restart_when_due():
-                answered, stubs = time.monotonic(), set()
-
-    def _kill_triton(self, reason: str) -> None:
-        assert self._triton
-        logger.warning("Triton %s: killed", reason)
-        self._triton.kill()
+            if self._triton and watchdog:
+                watchdog.look()
+                if not self._triton.is_alive():
+                    tritonserver.remove_memory(self._memory_prefix)
+                if self._triton.restart_when_due():
+                    watchdog.reset()
 
     def _end(self) -> None:
         for worker in self._workers:
@@ -122,14 +103,14 @@ class Service:
         for listener in self._sockets:
             listener.close()
 
-    def _wait_for(self, is_ready: Callable[[], bool], *children: Child, silent: str) -> None:
+    def _wait_for(self, is_ready: Callable[[], bool], *children: Child) -> None:
         end = time.monotonic() + START_PATIENCE
         while not is_ready():
             for child in children:
                 if not child.is_alive():
                     raise LaunchError(_reason(child))
             if time.monotonic() > end:
-                raise LaunchError(f"{silent} did not answer within {START_PATIENCE} seconds.")
+                raise LaunchError(f"No answer from the models in {START_PATIENCE} seconds.")
             time.sleep(POLL)
 
     def _triton_is_ready(self) -> bool:
@@ -138,12 +119,6 @@ class Service:
 
     def _is_ready(self) -> bool:
         return _answers_ok(f"{self._url}/readyz")
-
-    def _stubs(self) -> set[int]:
-        """Process ids of Triton's models, one for each instance."""
-        assert self._triton
-        assert self._triton.pid
-        return living_children(self._triton.pid)
 
     def _triton_child(self, workspace: Path) -> Child:
         options = self._options

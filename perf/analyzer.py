@@ -50,13 +50,13 @@ class Setup:
         program: its path, or its name where it is on the PATH.
         urls: Triton's address for each protocol.
         concurrency: numbers of requests at once.
-        requests: how many are timed, for each of those at once.
+        seconds: length of each of the three windows that perf_analyzer averages.
     """
 
     program: str
     urls: dict[str, str]
     concurrency: tuple[int, ...]
-    requests: int
+    seconds: float
 
 
 def input_data(metric: Metric, pairs: Sequence[Pair]) -> dict[str, Any]:
@@ -88,7 +88,9 @@ def analyze(metric: Metric, setup: Setup, protocol: str, memory: str, data: Path
                 *("--input-data", str(data), "--shared-memory", memory),
                 *("--output-shared-memory-size", str(OUTPUT_BYTES)),
                 *("--concurrency-range", str(concurrency)),
-                *("--request-count", str(setup.requests * concurrency)),
+                *("--measurement-interval", str(int(1000 * setup.seconds))),
+                # Three windows, whether they agree or not: unstable results are better than none.
+                *("--stability-percentage", "999", "--max-trials", "3"),
                 *("-f", report.name, "--verbose-csv"),
             ]
             run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -131,7 +133,7 @@ def main() -> None:
     add("--grpc-port", type=int, default=8101)
     add("--pictures", type=Path, metavar="FOLDER", help="send these (default: generated ones)")
     add("--concurrency", type=int, nargs="+", default=(1, 4, 16, 64), metavar="N")
-    add("--requests", type=int, default=100, help="per measurement and concurrency")
+    add("--seconds", type=float, default=2, help="of each of three windows (default: 2)")
     add("--csv", type=Path, metavar="FILE", help="write the table there too")
     options = parser.parse_args()
     setup = Setup(
@@ -141,7 +143,7 @@ def main() -> None:
             "http": f"{options.host}:{options.http_port}",
         },
         tuple(options.concurrency),
-        options.requests,
+        options.seconds,
     )
     if options.pictures:
         scenes = {options.pictures.name: picture_set(options.pictures)[:PICTURES]}

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from iqa.parallel import available_cores
 from serving.device import assigned
 from serving.split import Answer, Results, split
 
@@ -28,7 +29,7 @@ class ScoringModel(ABC):
         inputs: names of the image inputs, in the order that `score` takes them.
         details: name of the optional second output.
         device: "cpu" or "cuda:<n>", as Triton assigned it to this instance.
-        threads: CPU threads that one batch may use; None for all cores.
+        threads: CPU threads that one batch may use; by default the instances share the cores.
         memory_limit: bytes of GPU memory that one batch may use; None for the metric's own bound.
     """
 
@@ -41,8 +42,11 @@ class ScoringModel(ABC):
 
     def initialize(self, args: dict[str, str]) -> None:
         """Take the device that Triton gives; refuse one that is not there."""
-        parameters = json.loads(args["model_config"])["parameters"]
-        self.threads = _number(parameters, "threads")
+        config = json.loads(args["model_config"])
+        parameters = config["parameters"]
+        instances = sum(group["count"] for group in config["instance_group"])
+        fair_share = max(1, available_cores() // instances)
+        self.threads = _number(parameters, "threads") or fair_share
         self.memory_limit = _number(parameters, "gpu_memory_bytes")
         try:
             self.device = assigned(args["model_instance_kind"], args["model_instance_device_id"])

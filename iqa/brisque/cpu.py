@@ -20,7 +20,7 @@ from iqa.brisque.cpu_rows import MIDDLE, MIRRORED, Halving, half_row_even, half_
 from iqa.brisque.cpu_sums import add_row
 from iqa.brisque.features import MOMENTS, SCALES, features_from_moments
 from iqa.brisque.reference import resize_weights
-from iqa.images import Image
+from iqa.images import Image, contiguous
 from iqa.jit import row_kernel
 from iqa.parallel import parallel_map
 
@@ -144,7 +144,7 @@ def _add_strip(
     image: Image, first: int, last: int, full: _Plane, half: _Plane, halving: Halving, exact: bool,
     scratch: _Scratch, sums: Array,
 ) -> None:  # fmt: skip
-    """Add the sums `[2, 22]` of rows `first` to `last`, of each with itself and the one above."""
+    """Add the sums `[2, 22]` of rows `first` to `last`, each with itself and the one above."""
     height, half_height = image.shape[0], image.shape[0] // 2
     half_first = first // 2
     half_last = half_height if last == height else last // 2
@@ -209,8 +209,7 @@ def _strip_moments(strip: tuple[Image, int, int]) -> Array:
 
 def _strips(image: Image) -> list[tuple[Image, int, int]]:
     """An image in strips of equal, even height (but the last) of at most `STRIP_ROWS` rows."""
-    image = np.ascontiguousarray(image).view()
-    image.flags.writeable = False  # one type for the kernel, which is compiled for each type
+    image = contiguous(image)
     height = image.shape[0]
     count = -(-height // STRIP_ROWS)
     step = -(-height // (2 * count)) * 2

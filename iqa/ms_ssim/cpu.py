@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.images import Image
+from iqa.images import Image, contiguous
 from iqa.ms_ssim.pooling import SCALES
 from iqa.ms_ssim.rows import Samples
 from iqa.ms_ssim.spans import MARGIN, Span, padding, spans
@@ -78,8 +78,8 @@ class _Pair:
 
     def __init__(self, reference: Image, distorted: Image, mapped: bool) -> None:
         height, width, self.channels = reference.shape
-        self.x = np.ascontiguousarray(reference).reshape(height, -1)
-        self.y = np.ascontiguousarray(distorted).reshape(height, -1)
+        self.x = contiguous(reference).reshape(height, -1)
+        self.y = contiguous(distorted).reshape(height, -1)
         self.geometry = _geometry(height, width)
         shape = (height - MARGIN, width - MARGIN) if mapped else (0, 0)
         self.map = np.empty(shape, dtype=np.float32)

@@ -1,0 +1,35 @@
+"""Luma is Pillow's, bit for bit, also inside the CPU kernel."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from iqa.brisque.cpu_rows import MIDDLE, luma_row
+from iqa.images import check_image, luma
+
+
+def test_luma_is_pillows_for_every_colour_of_a_grid() -> None:
+    levels = np.array([*range(0, 256, 5), 1, 127, 128, 254], np.uint8)
+    red, green, blue = (axis.ravel() for axis in np.meshgrid(levels, levels, levels))
+    image = np.stack([red, green, blue], axis=1).reshape(1, -1, 3)
+    expected = np.asarray(Image.fromarray(image).convert("L"))
+    np.testing.assert_array_equal(luma(image), expected)
+    row = np.empty(image.shape[1], np.float32)
+    luma_row(image, 0, row)
+    np.testing.assert_array_equal(row + MIDDLE, expected[0])
+
+
+def test_luma_of_grey_is_the_grey() -> None:
+    image = np.arange(256, dtype=np.uint8).reshape(1, 256, 1)
+    np.testing.assert_array_equal(luma(image), image[:, :, 0])
+    np.testing.assert_array_equal(luma(np.repeat(image, 3, axis=2)), image[:, :, 0])
+
+
+def test_what_is_no_image_is_refused_with_its_shape() -> None:
+    assert check_image(np.zeros((16, 16, 3), np.uint8), 16) is None
+    for wrong in (np.zeros((16, 16), np.uint8), np.zeros((16, 16, 2), np.uint8)):
+        error = check_image(wrong, 16)
+        assert error is not None
+        assert error.code == "invalid_image"
+        assert str(list(wrong.shape)) in error.message
