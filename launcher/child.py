@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0  # seconds before a restart, doubled each time...
-CALM = 60.0  # ...until it has lived this long
+CALM = 10.0  # ...until it has lived this long
 LOG_LINES = 1000
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from launcher.child import Child
+from launcher.processes import is_living, living_children
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ class Watchdog:
         if now - self._asked > INTERVAL:
             self._asked = now
             if self._is_ready():
-                self._answered, self._stubs = now, self._living_stubs()
-        if not self._stubs <= self._living_stubs():
+                self._answered, self._stubs = now, self._stubs or self._children()
+        if not all(map(is_living, self._stubs)):
             self._kill("lost a model's process")
         elif now - self._answered > PATIENCE:
             self._kill("does not answer")
@@ -46,16 +46,5 @@ class Watchdog:
         logger.warning("Triton %s: killed", reason)
         self._triton.kill()
 
-    def _living_stubs(self) -> set[int]:
-        try:
-            children = Path(f"/proc/{self._triton.pid}/task").glob("*/children")
-            pids = {int(pid) for file in children for pid in file.read_text().split()}
-            # Triton does not reap a child that died: it stays as a zombie.
-            return {pid for pid in pids if _process_state(pid) != "Z"}
-        except OSError:
-            return set()
-
-
-def _process_state(pid: int) -> str:
-    """The letter that proc(5) gives for it."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    def _children(self) -> set[int]:
+        return living_children(self._triton.pid) if self._triton.pid else set()

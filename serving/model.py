@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -11,9 +12,14 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from iqa.parallel import available_cores
+from serving.device import assigned
 from serving.split import Answer, Results, split
 
 SCORE, MAP = "SCORE", "MAP"
+
+_rename_capsule = ctypes.pythonapi.PyCapsule_SetName
+_rename_capsule.argtypes = (ctypes.py_object, ctypes.c_char_p)
+_CONSUMED = ctypes.c_char_p(b"used_dltensor")  # lives on: a capsule borrows its name
 
 
 class ScoringModel(ABC):
@@ -42,13 +48,10 @@ class ScoringModel(ABC):
         fair_share = max(1, available_cores() // instances)
         self.threads = _number(parameters, "threads") or fair_share
         self.memory_limit = _number(parameters, "gpu_memory_bytes")
-        on_gpu = args["model_instance_kind"] == "GPU"
-        self.device = f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu"
-        if on_gpu:
-            import torch
-
-            if not torch.cuda.is_available():
-                raise pb_utils.TritonModelException(f"{self.device} was asked for, but is absent")
+        try:
+            self.device = assigned(args["model_instance_kind"], args["model_instance_device_id"])
+        except ValueError as error:
+            raise pb_utils.TritonModelException(str(error)) from error
         pb_utils.Logger.log_info(f"{args['model_name']} scores on {self.device}")
 
     def execute(self, requests: list[Any]) -> list[Any]:
@@ -77,12 +80,24 @@ class ScoringModel(ABC):
         if answer.error is not None:
             error = pb_utils.TritonError(answer.error, pb_utils.TritonError.INVALID_ARG)
             return pb_utils.InferenceResponse(error=error)
-        outputs = [pb_utils.Tensor.from_dlpack(SCORE, answer.scores)]
+        outputs = [_tensor(SCORE, answer.scores)]
         if with_details:
-            outputs.append(pb_utils.Tensor.from_dlpack(self.details, answer.details))
+            outputs.append(_tensor(self.details, answer.details))
         if answer.maps is not None:
-            outputs.append(pb_utils.Tensor.from_dlpack(MAP, answer.maps))
+            outputs.append(_tensor(MAP, answer.maps))
         return pb_utils.InferenceResponse(outputs)
+
+
+def _tensor(name: str, array: Any) -> Any:
+    """An output tensor on the array's own memory.
+
+    The backend marks a capsule that it consumed "used_dlpack", which is not DLPack's own mark, and
+    NumPy prints a traceback for each capsule whose mark it does not know.
+    """
+    capsule = array.__dlpack__()
+    tensor = pb_utils.Tensor.from_dlpack(name, capsule)
+    _rename_capsule(capsule, _CONSUMED)
+    return tensor
 
 
 def _number(parameters: dict[str, dict[str, str]], name: str) -> int | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 import iqa
-from tests.conftest import RunningService
+from tests.conftest import RunningService, launch, stop, wait_until_ready
 
 RANDOM = np.random.default_rng(3)
 Pixels = NDArray[np.uint8]
@@ -73,15 +75,26 @@ def test_optional_outputs_come_when_asked_for(protocol: object, client: object) 
         ("brisque", {"IMAGE": noise(1, 15, 40, 3)}, "image_too_small: "),
         ("brisque", {"IMAGE": noise(1, 40, 40, 2)}, "invalid_image: "),
         ("brisque", {"IMAGE": np.full((1, 40, 40, 3), 9, np.uint8)}, "score_undefined: "),
+        ("brisque", {"IMAGE": noise(1, 0, 40, 3)}, "image_too_small: "),
+        ("brisque", {"IMAGE": noise(1, 40, 40, 0)}, "invalid_image: "),
         ("brisque", {"IMAGE": noise(40, 40, 3)}, "shape"),
+        ("brisque", {"IMAGE": noise(65, 16, 16, 1)}, "batch-size must be <= 64"),
         (
             "ms_ssim",
             {"REFERENCE": noise(1, 170, 170, 3), "DISTORTED": noise(1, 171, 170, 3)},
             "size_mismatch: ",
         ),
+        (
+            "ms_ssim",
+            {"REFERENCE": noise(2, 170, 170, 3), "DISTORTED": noise(3, 170, 170, 3)},
+            "batch size does not match",
+        ),
         ("ms_ssim", {"REFERENCE": noise(1, 170, 170, 3)}, "expected 2 inputs"),
     ],
-    ids=["small", "two channels", "flat", "rank", "mismatch", "missing"],
+    ids=[
+        *("small", "two channels", "flat", "no rows", "no channels", "rank", "too many"),
+        *("mismatch", "uneven stacks", "missing"),
+    ],
 )
 def test_bad_requests_fail_alone(
     protocol: object,
@@ -102,7 +115,59 @@ def test_bad_requests_fail_alone(
         assert good.result().as_numpy("SCORE")[0, 0] == expected
 
 
+def test_a_ragged_burst_is_batched_and_only_the_bad_ones_fail(service: RunningService) -> None:
+    sizes = [(161 + 7 * n, 300 - 6 * n) for n in range(20)]
+    # Some are stacked, and every eighth is a pair that does not fit.
+    pairs = [
+        (noise(1 + n % 2, *sizes[n % 20], 3), noise(1 + n % 2, *sizes[(n + (n % 8 == 7)) % 20], 3))
+        for n in range(64)
+    ]
+    triton = tritonclient.grpc.InferenceServerClient(service.grpc)
+
+    def large_batches() -> int:
+        statistics = triton.get_inference_statistics("ms_ssim").model_stats[0].batch_stats
+        return sum(batch.compute_infer.count for batch in statistics if batch.batch_size > 2)
+
+    def score(pair: tuple[Pixels, Pixels]) -> NDArray[np.float32] | str:
+        tensors = {"REFERENCE": pair[0], "DISTORTED": pair[1]}
+        try:
+            return infer(tritonclient.grpc, triton, "ms_ssim", **tensors).as_numpy("SCORE")[:, 0]
+        except InferenceServerException as error:
+            return str(error.message())
+
+    before = large_batches()
+    with ThreadPoolExecutor(len(pairs)) as pool:
+        answers = list(pool.map(score, pairs))
+    for number, ((reference, distorted), answer) in enumerate(zip(pairs, answers, strict=True)):
+        if number % 8 == 7:
+            assert isinstance(answer, str)
+            assert answer.startswith("size_mismatch: ")
+        else:
+            expected = iqa.ms_ssim.score(list(reference), list(distorted)).values
+            np.testing.assert_array_equal(answer, np.float32(expected))
+    assert large_batches() > before
+
+
+def test_scoring_leaves_no_traceback_in_tritons_log(tmp_path: Path) -> None:
+    service = launch(tmp_path / "log", "--workers=1", "--log-level=debug")
+    try:
+        wait_until_ready(service)
+        client = tritonclient.grpc.InferenceServerClient(service.grpc)
+        for picture in (noise(1, 64, 80, 3), noise(1, 15, 15, 3)):
+            with suppress(InferenceServerException):  # the second is too small
+                infer(tritonclient.grpc, client, "brisque", IMAGE=picture)
+    finally:
+        assert stop(service) == 0
+    log = service.log.read_text()
+    assert "successfully loaded 'brisque'" in log  # Triton's own lines are there
+    assert "Traceback" not in log
+
+
 def test_other_data_types_are_refused(protocol: object, client: object) -> None:
+    words = protocol.InferInput("IMAGE", [1, 1, 1, 1], "BYTES")
+    words.set_data_from_numpy(np.array([[[[b"pixels"]]]], np.object_))
+    with pytest.raises(InferenceServerException, match="UINT8"):
+        client.infer("brisque", [words])
     tensor = protocol.InferInput("IMAGE", [1, 40, 40, 3], "FP32")
     tensor.set_data_from_numpy(np.zeros((1, 40, 40, 3), np.float32))
     with pytest.raises(InferenceServerException, match="UINT8"):
