@@ -18,13 +18,16 @@ FROM python:3.13-slim-trixie
 COPY --from=build /opt/iqa /opt/iqa
 
 # uvicorn takes the number of workers from WEB_CONCURRENCY; they add up their metrics in
-# PROMETHEUS_MULTIPROC_DIR, a tmpfs.
+# PROMETHEUS_MULTIPROC_DIR, a tmpfs. MALLOC_*: see KEEP_MEMORY in launcher/service.py.
 ENV PATH=/opt/iqa/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_MMAP_THRESHOLD_=33554432 \
+    MALLOC_TRIM_THRESHOLD_=134217728 \
     WEB_CONCURRENCY=2 \
     PROMETHEUS_MULTIPROC_DIR=/run/iqa-metrics
 
 USER 1000:1000
 EXPOSE 8000
-CMD ["uvicorn", "gateway.app:app", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", \
-     "--no-server-header", "--timeout-graceful-shutdown", "30"]
+CMD ["uvicorn", "gateway.app:app", "--host", "0.0.0.0", "--port", "8000", \
+     "--http", "gateway.connection:OneWriteProtocol", "--no-access-log", "--no-server-header", \
+     "--timeout-graceful-shutdown", "30"]

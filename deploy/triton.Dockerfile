@@ -17,7 +17,10 @@ COPY model_repository /models
 COPY --chmod=755 deploy/iqa-triton /usr/local/bin/iqa-triton
 
 # The root is read-only: what is written at run time goes to /tmp, a tmpfs.
+# MALLOC_*: see KEEP_MEMORY in launcher/service.py.
 ENV HOME=/tmp \
+    MALLOC_MMAP_THRESHOLD_=33554432 \
+    MALLOC_TRIM_THRESHOLD_=134217728 \
     NUMBA_CACHE_DIR=/tmp/kernels
 
 USER 1000:1000

@@ -12,7 +12,7 @@ EXIF = b"Exif\0\0"
 SHORT = 3  # the TIFF type of the tag
 
 
-def jpeg_orientation(data: bytearray) -> int:
+def jpeg_orientation(data: memoryview) -> int:
     """EXIF orientation, 1 to 8, of a JPEG file; 1 (upright) where it says nothing (Exif 2.32, 4.6).
 
     Walks the marker segments before the first scan (ITU-T T.81, annex B).
@@ -24,8 +24,9 @@ def jpeg_orientation(data: bytearray) -> int:
             if prefix != 0xFF or marker == START_OF_SCAN:
                 return UPRIGHT
             content = position + 4
-            if marker == APP1 and data.startswith(EXIF, content):
-                return _tiff_orientation(memoryview(data)[content + len(EXIF) :])
+            tiff = content + len(EXIF)
+            if marker == APP1 and data[content:tiff] == EXIF:
+                return _tiff_orientation(data[tiff:])
             position += 2 + length
     except struct.error:  # the file ends here
         return UPRIGHT

@@ -45,7 +45,7 @@ class Readiness:
         shape = (metric.minimum_side, metric.minimum_side, 1)
         picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         pixels = np.concatenate([picture.ravel()] * len(metric.inputs))
-        slot = await self._triton.slot(pixels.size)
+        slot = await self._triton.slot(pixels.size, PROBE_TIMEOUT)
         try:
             slot.memory[: pixels.size] = pixels
             tensors = [(name, shape) for name in metric.inputs]

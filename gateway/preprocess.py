@@ -66,7 +66,7 @@ class JpegPicture:
 
     is_fast = True
 
-    def __init__(self, data: bytearray, *, luma_only: bool) -> None:
+    def __init__(self, data: memoryview, *, luma_only: bool) -> None:
         height, width, colour_space, _ = simplejpeg.decode_jpeg_header(data)
         if colour_space in ("CMYK", "YCCK"):
             raise ValueError("Pillow converts these")
@@ -96,7 +96,7 @@ class PillowPicture:
 
     is_fast = False
 
-    def __init__(self, data: bytearray) -> None:
+    def __init__(self, data: memoryview) -> None:
         self._image = Image.open(BytesIO(data), formats=FORMATS)
         if self._image.mode not in GREY_MODES | COLOUR_MODES:
             raise Problem(
@@ -120,12 +120,12 @@ class PillowPicture:
             out[...] = ORIENTATIONS[self._orientation](pixels.reshape(*pixels.shape[:2], -1))
 
 
-def is_jpeg(data: bytearray) -> bool:
+def is_jpeg(data: memoryview) -> bool:
     """Whether the file starts as a JPEG does."""
-    return data.startswith(b"\xff\xd8\xff")
+    return bytes(data[:3]) == b"\xff\xd8\xff"
 
 
-def open_picture(data: bytearray, *, max_pixels: int, luma_only: bool = False) -> Picture:
+def open_picture(data: memoryview, *, max_pixels: int, luma_only: bool = False) -> Picture:
     """Read the header of an uploaded file; no pixel is decoded yet.
 
     Args:
@@ -147,7 +147,7 @@ def open_picture(data: bytearray, *, max_pixels: int, luma_only: bool = False) -
     return picture
 
 
-def _open(data: bytearray, luma_only: bool) -> Picture:
+def _open(data: memoryview, luma_only: bool) -> Picture:
     if is_jpeg(data):
         try:
             return JpegPicture(data, luma_only=luma_only)

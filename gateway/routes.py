@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -20,7 +21,7 @@ from gateway.scoring import Scorer
 from gateway.settings import Settings
 from gateway.telemetry import PROBLEMS
 from gateway.triton import TritonClient
-from gateway.uploads import Upload, UploadLimits, read_uploads
+from gateway.uploads import HEADER_BYTES, Upload, UploadLimits, read_uploads
 
 SCORE = "SCORE"
 PREFIX = "/api/v1/iqa"
@@ -37,11 +38,22 @@ class MetricRoutes:
         self._settings = settings
         self._admission = admission
         self._scorer = scorer
+        inputs = len(metric.fields)
+        self._batch_limits = UploadLimits(
+            file_bytes=settings.max_upload_bytes,
+            body_bytes=settings.max_request_bytes,
+            parts=settings.max_batch * inputs,
+        )
+        file_with_headers = settings.max_upload_bytes + 2 * HEADER_BYTES
+        self._limits = replace(
+            self._batch_limits,
+            body_bytes=min(inputs * file_with_headers, settings.max_request_bytes),
+        )
 
     async def single(self, request: Request) -> Response:
         """Answer `{"score": ...}` for one image or pair."""
         deadline = _deadline(request, self._settings)
-        with self._admission.admit(images=1, held_bytes=self._declared_bytes(request)):
+        with self._admission.admit(images=1, held_bytes=_held_bytes(request, self._limits)):
             outputs = await self._one(request, deadline, (SCORE,))
         return JSONResponse({"score": float(outputs[SCORE][0])})
 
@@ -50,15 +62,16 @@ class MetricRoutes:
         deadline = _deadline(request, self._settings)
         kind = maps.media_type(request.headers.get("accept", ""))
         wanted = [SCORE, "MAP", *([self._metric.terms] if self._metric.terms else [])]
-        with self._admission.admit(images=1, held_bytes=self._declared_bytes(request)):
+        with self._admission.admit(images=1, held_bytes=_held_bytes(request, self._limits)):
             outputs = await self._one(request, deadline, wanted)
             return await asyncio.to_thread(maps.answer, self._metric, outputs, kind)
 
     async def batch(self, request: Request) -> Response:
         """Answer `{"results": [...]}`, an entry for each image or pair in upload order."""
         deadline = _deadline(request, self._settings)
-        with self._admission.admit(held_bytes=self._declared_bytes(request)):
-            groups = _by_field(await self._read(request, deadline), self._metric.batch_fields)
+        with self._admission.admit(held_bytes=_held_bytes(request, self._batch_limits)):
+            uploads = await _read(request, self._batch_limits, deadline)
+            groups = _by_field(uploads, self._metric.batch_fields)
             items = _items(list(groups.values()), self._settings.max_batch)
             with self._admission.admit(images=len(items)):
                 results = [self._result(item, deadline, request) for item in items]
@@ -67,7 +80,8 @@ class MetricRoutes:
     async def _one(
         self, request: Request, deadline: Deadline, outputs: Sequence[str]
     ) -> dict[str, NDArray[np.float32]]:
-        groups = _by_field(await self._read(request, deadline), self._metric.fields)
+        uploads = await _read(request, self._limits, deadline)
+        groups = _by_field(uploads, self._metric.fields)
         files = [_only(field, group).data for field, group in groups.items()]
         return await self._infer(files, deadline, request, outputs)
 
@@ -85,30 +99,13 @@ class MetricRoutes:
 
     async def _infer(
         self,
-        files: Sequence[bytearray],
+        files: Sequence[memoryview],
         deadline: Deadline,
         request: Request,
         outputs: Sequence[str],
     ) -> dict[str, NDArray[np.float32]]:
         request_id: str = request.state.request_id
         return await self._scorer.infer(self._metric, files, deadline, request_id, outputs)
-
-    async def _read(self, request: Request, deadline: Deadline) -> list[Upload]:
-        limits = UploadLimits(
-            file_bytes=self._settings.max_upload_bytes,
-            body_bytes=self._settings.max_request_bytes,
-            parts=self._settings.max_batch * len(self._metric.fields),
-        )
-        try:
-            with anyio.fail_after(deadline.remaining()):
-                return await read_uploads(request, limits)
-        except TimeoutError:
-            raise Deadline.exceeded() from None
-
-    def _declared_bytes(self, request: Request) -> int:
-        """Bytes of the body; where it comes in chunks, as many as one file may have."""
-        declared = request.headers.get("content-length", "")
-        return int(declared) if declared.isdecimal() else self._settings.max_upload_bytes
 
 
 def build_router(
@@ -152,6 +149,20 @@ def _deadline(request: Request, settings: Settings) -> Deadline:
     if not 0 < seconds < float("inf"):
         raise Problem("invalid_request", "X-Request-Timeout is a positive number of seconds.")
     return Deadline(min(seconds, settings.max_request_timeout))
+
+
+async def _read(request: Request, limits: UploadLimits, deadline: Deadline) -> list[Upload]:
+    try:
+        with anyio.fail_after(deadline.remaining()):
+            return await read_uploads(request, limits)
+    except TimeoutError:
+        raise Deadline.exceeded() from None
+
+
+def _held_bytes(request: Request, limits: UploadLimits) -> int:
+    """Bytes of the body; where it comes in chunks, as many as it may have."""
+    declared = request.headers.get("content-length", "")
+    return min(int(declared), limits.body_bytes) if declared.isdecimal() else limits.body_bytes
 
 
 def _by_field(uploads: Sequence[Upload], fields: Sequence[str]) -> dict[str, list[Upload]]:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from typing import TypeVar
 
-import anyio
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,7 +38,7 @@ class Scorer:
     async def infer(
         self,
         metric: Metric,
-        files: Sequence[bytearray],
+        files: Sequence[memoryview],
         deadline: Deadline,
         request_id: str,
         outputs: Sequence[str],
@@ -72,7 +71,7 @@ class Scorer:
     async def _work(
         self,
         metric: Metric,
-        files: Sequence[bytearray],
+        files: Sequence[memoryview],
         deadline: Deadline,
         request_id: str,
         outputs: Sequence[str],
@@ -83,8 +82,7 @@ class Scorer:
         shapes = [(picture.height, picture.width, channels) for picture in pictures]
         with WAIT.time():
             try:
-                with anyio.fail_after(deadline.remaining()):
-                    slot = await self._triton.slot(sum(map(prod, shapes)))
+                slot = await self._triton.slot(sum(map(prod, shapes)), deadline.remaining())
             except TimeoutError:
                 raise Deadline.exceeded() from None
         try:
@@ -106,7 +104,7 @@ class Scorer:
         finally:
             slot.release()
 
-    async def _open(self, metric: Metric, file: bytearray) -> Picture:
+    async def _open(self, metric: Metric, file: memoryview) -> Picture:
         def read_header() -> Picture:
             return open_picture(
                 file,

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 import numpy as np
 from numpy.typing import NDArray
 
@@ -67,16 +68,21 @@ class Region:
         self._free = [(0, self.size)]
         self._waiting: deque[tuple[int, asyncio.Future[Slot]]] = deque()
 
-    async def slot(self, size: int) -> Slot:
-        """Wait for a slot of at least `size` bytes, which must not be more than the region's."""
+    async def slot(self, size: int, patience: float | None = None) -> Slot:
+        """Wait for a slot of at least `size` bytes, which must not be more than the region's.
+
+        Raises:
+            TimeoutError: none is free within `patience` seconds.
+        """
         size = -(-size // ALIGNMENT) * ALIGNMENT
         if not self._waiting and (slot := self._cut(size)):
             return slot
         future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         self._waiting.append((size, future))
         try:
-            return await future
-        except asyncio.CancelledError:
+            with anyio.fail_after(patience):
+                return await future
+        except (asyncio.CancelledError, TimeoutError):
             if future.done() and not future.cancelled():
                 future.result().release()
             else:

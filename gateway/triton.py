@@ -36,6 +36,8 @@ CONTROL_TIMEOUT = 5  # seconds, for calls that run no model
 CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
+    ("grpc.enable_retries", 0),
+    ("grpc.http2.bdp_probe", 0),  # its pings cost a tenth of a small call
     # A Triton that comes back is found again within a second.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
@@ -93,10 +95,14 @@ class TritonClient:
         self._region.unlink()
         await self._channel.close()
 
-    async def slot(self, size: int) -> Slot:
-        """Wait for a slot of `size` bytes; the caller releases it."""
+    async def slot(self, size: int, patience: float) -> Slot:
+        """Wait for a slot of `size` bytes; the caller releases it.
+
+        Raises:
+            TimeoutError: none is free within `patience` seconds.
+        """
         region = self._region if size <= self._region.size else self._large_region
-        return await region.slot(size)
+        return await region.slot(size, patience)
 
     async def infer(
         self,

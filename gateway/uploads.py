@@ -1,26 +1,26 @@
-"""Reads a multipart upload into memory, refusing what is too large as soon as that shows."""
+"""Reads a multipart upload into memory and splits it into its parts, without a copy of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from python_multipart import MultipartParser
-from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from gateway.problems import Problem
 
+LINE_END = b"\r\n"
+HEADER_BYTES = 4096  # most that a part may say about itself
 
-@dataclass
+
+@dataclass(frozen=True)
 class Upload:
     """One part of the form: the field's name, the client's file name, the bytes."""
 
-    name: str = ""
-    filename: str = ""
-    data: bytearray = field(default_factory=bytearray)
+    name: str
+    filename: str
+    data: memoryview
 
 
 @dataclass(frozen=True)
@@ -30,82 +30,6 @@ class UploadLimits:
     file_bytes: int
     body_bytes: int
     parts: int
-
-
-class _Form:
-    """Collects the parts that the parser reports."""
-
-    def __init__(self, boundary: bytes, limits: UploadLimits) -> None:
-        self.parts: list[Upload] = []
-        self._limits = limits
-        self._header = bytearray()
-        self._value = bytearray()
-        self._ended = False
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._on_part_begin,
-                "on_header_field": self._on_header_field,
-                "on_header_value": self._on_header_value,
-                "on_header_end": self._on_header_end,
-                "on_headers_finished": self._on_headers_finished,
-                "on_part_data": self._on_part_data,
-                "on_end": self._on_end,
-            },
-        )
-
-    def write(self, chunk: bytes) -> None:
-        self._parser.write(chunk)
-
-    def finish(self) -> list[Upload]:
-        self._parser.finalize()
-        if not self._ended:
-            raise FormParserError("the closing boundary is missing")
-        return self.parts
-
-    def _on_part_begin(self) -> None:
-        if len(self.parts) == self._limits.parts:
-            raise Problem("invalid_request", f"Send at most {self._limits.parts} form fields.")
-        self.parts.append(Upload())
-
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
-
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _on_header_end(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            _, options = parse_options_header(bytes(self._value))
-            self.parts[-1].name = options.get(b"name", b"").decode(errors="replace")
-            self.parts[-1].filename = options.get(b"filename", b"").decode(errors="replace")
-        self._header.clear()
-        self._value.clear()
-
-    def _on_headers_finished(self) -> None:
-        if not self.parts[-1].name:
-            raise FormParserError("a part has no name")
-
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        content = self.parts[-1].data
-        content += memoryview(data)[start:end]
-        if len(content) > self._limits.file_bytes:
-            raise _too_large("file", self._limits.file_bytes)
-
-    def _on_end(self) -> None:
-        self._ended = True
-
-
-@contextmanager
-def _form_errors() -> Iterator[None]:
-    try:
-        yield
-    except FormParserError as error:
-        raise Problem("invalid_request", "The multipart/form-data body is malformed.") from error
-
-
-def _too_large(what: str, limit: int) -> Problem:
-    return Problem("upload_too_large", f"Send a {what} of at most {limit} bytes.")
 
 
 async def read_uploads(request: Request, limits: UploadLimits) -> list[Upload]:
@@ -122,12 +46,63 @@ async def read_uploads(request: Request, limits: UploadLimits) -> list[Upload]:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.body_bytes:
         raise _too_large("request", limits.body_bytes)
-    received = 0
-    with _form_errors():
-        form = _Form(boundary, limits)
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received > limits.body_bytes:
-                raise _too_large("request", limits.body_bytes)
-            form.write(chunk)
-        return form.finish()
+    chunks, received = [LINE_END], 0  # so that the first delimiter looks like the others
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limits.body_bytes:
+            raise _too_large("request", limits.body_bytes)
+        chunks.append(chunk)
+    return list(_parts(b"".join(chunks), boundary, limits))
+
+
+def _parts(body: bytes, boundary: bytes, limits: UploadLimits) -> Iterator[Upload]:
+    """Split a body, a line end before it, at its delimiters (RFC 2046, 5.1.1).
+
+    The whole body is there, so that each part is found by one search: a parser for streams, which
+    must be ready for the end of a chunk anywhere, takes several times as long.
+    """
+    delimiter = LINE_END + b"--" + boundary
+    end = _find(body, delimiter, 0, len(body))
+    count = 0
+    while not body.startswith(b"--", start := end + len(delimiter)):
+        if count == limits.parts:
+            raise Problem("invalid_request", f"Send at most {limits.parts} form fields.")
+        headers = _find(body, LINE_END, start, start + HEADER_BYTES)
+        if body[start:headers].strip(b" \t"):
+            raise _malformed()
+        data = _find(body, 2 * LINE_END, headers, headers + HEADER_BYTES) + 2 * len(LINE_END)
+        end = _find(body, delimiter, data, len(body))
+        if end - data > limits.file_bytes:
+            raise _too_large("file", limits.file_bytes)
+        names = _names(body[headers + len(LINE_END) : data - 2 * len(LINE_END)])
+        yield Upload(*names, memoryview(body)[data:end])
+        count += 1
+
+
+def _names(headers: bytes) -> tuple[str, str]:
+    """The field's and the file's name, from the headers of a part (RFC 7578, 4.2)."""
+    for line in headers.split(LINE_END):
+        header, colon, value = line.partition(b":")
+        if not colon:
+            raise _malformed()
+        if header.lower() == b"content-disposition":
+            _, options = parse_options_header(value)
+            if name := options.get(b"name"):
+                filename = options.get(b"filename", b"")
+                return name.decode(errors="replace"), filename.decode(errors="replace")
+    raise _malformed()
+
+
+def _find(body: bytes, wanted: bytes, start: int, end: int) -> int:
+    found = body.find(wanted, start, end)
+    if found < 0:
+        raise _malformed()
+    return found
+
+
+def _malformed() -> Problem:
+    return Problem("invalid_request", "The multipart/form-data body is malformed.")
+
+
+def _too_large(what: str, limit: int) -> Problem:
+    return Problem("upload_too_large", f"Send a {what} of at most {limit} bytes.")

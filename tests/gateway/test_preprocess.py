@@ -21,20 +21,20 @@ def picture(height: int = 37, width: int = 53, mode: str = "RGB") -> Image.Image
     return Image.fromarray((ramp[:, :, None] + noise).astype(np.uint8)).convert(mode)
 
 
-def encode(image: Image.Image, format_: str, **options: object) -> bytearray:
+def encode(image: Image.Image, format_: str, **options: object) -> memoryview:
     buffer = BytesIO()
     image.save(buffer, format_, **options)
-    return bytearray(buffer.getvalue())
+    return memoryview(buffer.getvalue())
 
 
-def decode(data: bytearray, channels: int | None = None) -> np.ndarray:
+def decode(data: memoryview, channels: int | None = None) -> np.ndarray:
     opened = open_picture(data, max_pixels=10_000_000)
     out = np.zeros((opened.height, opened.width, channels or opened.channels), np.uint8)
     opened.decode(out)
     return out
 
 
-def by_pillow(data: bytearray, mode: str = "RGB") -> np.ndarray:
+def by_pillow(data: memoryview, mode: str = "RGB") -> np.ndarray:
     with Image.open(BytesIO(data)) as image:
         pixels = np.asarray(ImageOps.exif_transpose(image).convert(mode))
     return pixels.reshape(*pixels.shape[:2], -1)
@@ -134,27 +134,27 @@ def test_jpeg_luma_plane_is_optional() -> None:
     assert 0 < difference.mean() < 10
 
 
-def png_header(width: int, height: int) -> bytearray:
+def png_header(width: int, height: int) -> memoryview:
     chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    return bytearray(b"\x89PNG\r\n\x1a\n" + body + struct.pack(">I", 0) + b"IDAT")
+    return memoryview(b"\x89PNG\r\n\x1a\n" + body + struct.pack(">I", 0) + b"IDAT")
 
 
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (bytearray(), "invalid_image"),
-        (bytearray(b"just text"), "unsupported_format"),
-        (bytearray(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "unsupported_format"),
-        (bytearray(b"%PDF-1.7"), "unsupported_format"),
-        (bytearray(b"\xff\xd8"), "unsupported_format"),
-        (bytearray(b"\xff\xd8\xff\xe0" + b"\0" * 100), "invalid_image"),
-        (bytearray(b"\x89PNG\r\n\x1a\n"), "invalid_image"),
+        (memoryview(b""), "invalid_image"),
+        (memoryview(b"just text"), "unsupported_format"),
+        (memoryview(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "unsupported_format"),
+        (memoryview(b"%PDF-1.7"), "unsupported_format"),
+        (memoryview(b"\xff\xd8"), "unsupported_format"),
+        (memoryview(b"\xff\xd8\xff\xe0" + b"\0" * 100), "invalid_image"),
+        (memoryview(b"\x89PNG\r\n\x1a\n"), "invalid_image"),
         (png_header(100_000, 100_000), "too_many_pixels"),
         (png_header(0, 100), "invalid_image"),
     ],
 )
-def test_what_is_not_an_image_gets_its_code(data: bytearray, code: str) -> None:
+def test_what_is_not_an_image_gets_its_code(data: memoryview, code: str) -> None:
     with pytest.raises(Problem) as caught:
         open_picture(data, max_pixels=50_000_000)
     assert caught.value.code == code

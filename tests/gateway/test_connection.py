@@ -1,0 +1,87 @@
+"""An answer leaves in one write, and headers do not wait for a body that comes later."""
+
+import asyncio
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from gateway.connection import OneWriteProtocol
+
+HEAD = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class RecordingTransport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+def connect(app: ASGIApp) -> tuple[OneWriteProtocol, RecordingTransport]:
+    config = Config(app, http=OneWriteProtocol)
+    config.load()
+    transport = RecordingTransport()
+    protocol = OneWriteProtocol(config, ServerState(), {})
+    protocol.connection_made(transport)
+    return protocol, transport
+
+
+async def answer(_: Scope, __: Receive, send: Send) -> None:
+    await send(HEAD)
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def test_each_answer_is_one_write() -> None:
+    protocol, transport = connect(answer)
+    for number in (1, 2):
+        protocol.data_received(REQUEST)
+        await asyncio.sleep(0.01)
+        assert len(transport.writes) == number
+        assert transport.writes[-1].startswith(b"HTTP/1.1 200 OK\r\n")
+        assert transport.writes[-1].endswith(b"\r\n\r\nok")
+
+
+async def test_headers_do_not_wait_for_a_late_body() -> None:
+    late = asyncio.Event()
+
+    async def stream(_: Scope, __: Receive, send: Send) -> None:
+        await send(HEAD)
+        await late.wait()
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    protocol, transport = connect(stream)
+    protocol.data_received(REQUEST)
+    await asyncio.sleep(0.01)
+    assert len(transport.writes) == 1
+    assert transport.writes[0].endswith(b"\r\n\r\n")
+    late.set()
+    await asyncio.sleep(0.01)
+    assert transport.writes[1:] == [b"ok"]
+
+
+@pytest.mark.parametrize("data", [b"nonsense\r\n\r\n", REQUEST.replace(b"1.1", b"1.0")])
+async def test_what_is_held_back_leaves_before_the_connection_is_closed(data: bytes) -> None:
+    protocol, transport = connect(answer)
+    protocol.data_received(data)
+    await asyncio.sleep(0.01)
+    assert transport.closed
+    assert len(transport.writes) == 1
+    assert transport.writes[0].startswith(b"HTTP/1.1 ")
