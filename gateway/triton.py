@@ -36,7 +36,6 @@ CONTROL_TIMEOUT = 5  # seconds, for calls that run no model
 CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    ("grpc.enable_retries", 0),
     ("grpc.http2.bdp_probe", 0),  # its pings cost a tenth of a small call
     # A Triton that comes back is found again within a second.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -69,6 +68,8 @@ class TritonClient:
                 raise ValueError("several Tritons cannot share memory: leave IQA_TRANSPORT at auto")
             transport = "grpc"
             self._options += SPREAD_OPTIONS
+        else:
+            self._options.append(("grpc.enable_retries", 0))  # they would cost every call
         self._transport = transport
         self._registration = asyncio.Lock()
         self._registered = False
