@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Security
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -16,8 +17,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import page
+from gateway.access import guard
 from gateway.admission import Admission
-from gateway.documentation import DESCRIPTION
+from gateway.documentation import DESCRIPTION, UNAUTHORIZED
 from gateway.health import Readiness
 from gateway.problems import Problem
 from gateway.routes import build_router
@@ -66,12 +68,16 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         lifespan=lifespan,
     )
     router = build_router(settings, admission, Scorer(settings, triton), triton)
-    api.include_router(router)
+    if settings.keys():  # for the API page alone: what asks for a key is `guard`
+        bearer = Security(HTTPBearer(auto_error=False))
+        api.include_router(router, dependencies=[bearer], responses=UNAUTHORIZED)
+    else:
+        api.include_router(router)
     api.include_router(page.router)
     _add_probes(api, Readiness(triton))
     for error in (Problem, HTTPException, ClientDisconnect, Exception):
         api.add_exception_handler(error, answer_error)
-    return RequestTelemetry(Shortcut(api, router))
+    return RequestTelemetry(guard(Shortcut(api, router), settings, answer_error))
 
 
 def _add_probes(app: FastAPI, readiness: Readiness) -> None:

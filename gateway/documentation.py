@@ -20,6 +20,7 @@ Errors are `application/problem+json` with a stable `code`. `X-Request-Timeout` 
 or extends how long an answer may take; `X-Request-ID` is taken over into log and answer."""
 
 SENTENCES = {
+    "unauthorized": "Send a valid key: Authorization: Bearer <key>.",
     "invalid_image": "The image is damaged or incomplete: send it again.",
     "image_too_small": "MS-SSIM needs sides of at least 161 pixels, not 64.",
     "size_mismatch": "Send images of the same size, not 768x512 and 512x768.",
@@ -132,3 +133,7 @@ def _problems(status: int) -> dict[str, Any]:
         "description": " or ".join(f"`{code}`" for code in examples),
         "content": {"application/problem+json": {"examples": examples}},
     }
+
+
+UNAUTHORIZED = _problem_responses(401)
+"""What every route answers to a call without a key, where keys are asked for."""

@@ -11,6 +11,7 @@ STATUS = {
     "image_too_small": 400,
     "size_mismatch": 400,
     "score_undefined": 400,
+    "unauthorized": 401,
     "not_found": 404,
     "method_not_allowed": 405,
     "upload_too_large": 413,

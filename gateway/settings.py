@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -42,4 +42,23 @@ class Settings(BaseSettings):
     luma: Literal["exact", "jpeg"] = Field(
         "exact", description="`jpeg`: BRISQUE takes a JPEG's own luma plane; faster, not the same"
     )
+    api_keys: SecretStr = Field(
+        SecretStr(""), description="keys that may call, separated by commas; empty: everybody may"
+    )
+    allowed_origins: str = Field(
+        "", description="origins whose pages may call, separated by commas; `*`: any"
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def keys(self) -> list[str]:
+        """The API keys; none where everybody may call."""
+        return _listed(self.api_keys.get_secret_value())
+
+    def origins(self) -> list[str]:
+        """The allowed origins."""
+        return _listed(self.allowed_origins)
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]

@@ -47,12 +47,25 @@ let pictures = [];
 
 class Refusal extends Error {}
 
+// Where the service asks for a key, so does the page, once for each tab.
+function authorization() {
+  const key = sessionStorage.getItem("key");
+  return key ? { Authorization: `Bearer ${key}` } : {};
+}
+
+function askForKey() {
+  const key = prompt("This service asks for an API key:");
+  if (key) sessionStorage.setItem("key", key);
+  return Boolean(key);
+}
+
 // Asks the service; throws what it says in words, and tries again while it is busy.
-async function ask(path, fields, headers, signal) {
+async function ask(path, fields, accept, signal) {
   const form = new FormData();
   for (const [name, file] of fields) form.append(name, file, file.name);
   for (let attempt = 1; ; attempt++) {
     let response;
+    const headers = { ...accept, ...authorization() };
     try {
       response = await fetch(`${API}/${path}/`, { method: "POST", body: form, headers, signal });
     } catch (error) {
@@ -60,6 +73,11 @@ async function ask(path, fields, headers, signal) {
       throw new Refusal("The service cannot be reached: check that it runs, and choose again.");
     }
     if (response.ok) return response;
+    if (response.status === 401) {
+      // Another call may have asked in the meantime.
+      const known = authorization().Authorization !== headers.Authorization;
+      if (known || askForKey()) continue;
+    }
     if (response.status !== 503 || attempt === RETRIES) {
       const problem = await response.json().catch(() => ({}));
       throw new Refusal(problem.detail ?? `The service answered with status ${response.status}.`);

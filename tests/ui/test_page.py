@@ -10,10 +10,10 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import iqa
-from tests.conftest import RunningService
+from tests.conftest import RunningService, launch, stop, wait_until_ready
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 DARK = {"color_scheme": "dark"}
@@ -205,3 +205,30 @@ def test_every_control_and_picture_has_a_name(page: Page, folder: Path) -> None:
         name = control.evaluate("control => (control.labels?.[0] ?? control).textContent.trim()")
         assert name
     assert page.locator("#under").get_attribute("alt") == "original.png"
+
+
+def test_the_page_asks_for_a_key_where_the_service_does(
+    browser: Browser, service: RunningService, folder: Path, tmp_path: Path
+) -> None:
+    triton = f"--triton-url={service.grpc}"
+    keyed = launch(tmp_path / "log", triton, "--workers=1", IQA_API_KEYS="right")
+    try:
+        wait_until_ready(keyed)
+        page = browser.new_page()
+        keys = ["wrong", "right"]
+        score = f"{brisque_of(folder / 'original.png'):.2f}"
+        page.on("dialog", lambda dialog: dialog.accept(keys.pop(0)))
+        page.goto(f"{keyed.url}/ui/")
+        for _ in range(2):  # it asks once
+            choose(page, folder, "original.png")
+            expect(page.locator("#score")).to_have_text(score)
+        assert keys == []
+        page.close()
+    finally:
+        assert stop(keyed) == 0
+
+
+def test_the_documentation_works_under_its_policy(page: Page, service: RunningService) -> None:
+    page.goto(f"{service.url}/")
+    expect(page.locator(".swagger-ui .info .title")).to_contain_text("Image quality")
+    expect(page.locator(".opblock-post").first).to_be_visible()
