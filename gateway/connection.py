@@ -1,6 +1,8 @@
-"""uvicorn's HTTP protocol, but for one thing: an answer leaves in one piece.
+"""uvicorn's HTTP protocol, but for three things.
 
-uvicorn writes the headers of an answer, then its body; each write is a system call and a packet.
+An answer leaves in one piece: uvicorn writes its headers, then its body, and each write is a system
+call and a packet. A client has limited time for the headers of a request, and for the rest of a body
+that was answered already: uvicorn's has forever. And work learns that its client hung up.
 """
 
 from __future__ import annotations
@@ -10,7 +12,11 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.admission import HUNG_UP
+from gateway.settings import Settings
+
 HEADERS_END = b"\r\n\r\n"
+HEADER_TIMEOUT = Settings().header_timeout
 
 
 class _JoiningTransport:
@@ -45,7 +51,34 @@ class _JoiningTransport:
 class OneWriteProtocol(HttpToolsProtocol):
     """For uvicorn's option `--http`."""
 
+    _deadline: asyncio.TimerHandle | None = None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
         joining = _JoiningTransport(cast(asyncio.Transport, transport))
         super().connection_made(cast(asyncio.Transport, joining))
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request; they count as headers while no request waits for its answer."""
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._await_headers()
+        else:
+            self._await_no_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._await_no_headers()
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.scope["state"][HUNG_UP] = True
+        super().connection_lost(exc)
+
+    def _await_headers(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEADER_TIMEOUT, self.transport.close)
+
+    def _await_no_headers(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

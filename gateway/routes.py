@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from starlette.responses import JSONResponse, Response
 
 from gateway import documentation, maps
-from gateway.admission import Admission, Deadline
+from gateway.admission import Admission, Deadline, Room
 from gateway.catalogue import METRICS, Metric
 from gateway.problems import Problem
 from gateway.scoring import Scorer
@@ -53,8 +53,10 @@ class MetricRoutes:
     async def single(self, request: Request) -> Response:
         """Answer `{"score": ...}` for one image or pair."""
         deadline = _deadline(request, self._settings)
-        with self._admission.admit(images=1, held_bytes=_held_bytes(request, self._limits)):
-            outputs = await self._one(request, deadline, (SCORE,))
+        with self._admission.admit(
+            images=1, declared_bytes=_declared(request, self._limits)
+        ) as room:
+            outputs = await self._one(request, deadline, room, (SCORE,))
         return JSONResponse({"score": float(outputs[SCORE][0])})
 
     async def map(self, request: Request) -> Response:
@@ -62,15 +64,17 @@ class MetricRoutes:
         deadline = _deadline(request, self._settings)
         kind = maps.media_type(request.headers.get("accept", ""))
         wanted = [SCORE, "MAP", *([self._metric.terms] if self._metric.terms else [])]
-        with self._admission.admit(images=1, held_bytes=_held_bytes(request, self._limits)):
-            outputs = await self._one(request, deadline, wanted)
+        with self._admission.admit(
+            images=1, declared_bytes=_declared(request, self._limits)
+        ) as room:
+            outputs = await self._one(request, deadline, room, wanted)
             return await asyncio.to_thread(maps.answer, self._metric, outputs, kind)
 
     async def batch(self, request: Request) -> Response:
         """Answer `{"results": [...]}`, an entry for each image or pair in upload order."""
         deadline = _deadline(request, self._settings)
-        with self._admission.admit(held_bytes=_held_bytes(request, self._batch_limits)):
-            uploads = await _read(request, self._batch_limits, deadline)
+        with self._admission.admit(declared_bytes=_declared(request, self._batch_limits)) as room:
+            uploads = await _read(request, self._batch_limits, deadline, room)
             groups = _by_field(uploads, self._metric.batch_fields)
             items = _items(list(groups.values()), self._settings.max_batch)
             with self._admission.admit(images=len(items)):
@@ -78,9 +82,9 @@ class MetricRoutes:
                 return JSONResponse({"results": await asyncio.gather(*results)})
 
     async def _one(
-        self, request: Request, deadline: Deadline, outputs: Sequence[str]
+        self, request: Request, deadline: Deadline, room: Room, outputs: Sequence[str]
     ) -> dict[str, NDArray[np.float32]]:
-        uploads = await _read(request, self._limits, deadline)
+        uploads = await _read(request, self._limits, deadline, room)
         groups = _by_field(uploads, self._metric.fields)
         files = [_only(field, group).data for field, group in groups.items()]
         return await self._infer(files, deadline, request, outputs)
@@ -141,28 +145,30 @@ def _add(
 def _deadline(request: Request, settings: Settings) -> Deadline:
     asked = request.headers.get("x-request-timeout")
     if asked is None:
-        return Deadline(settings.request_timeout)
+        return Deadline(settings.request_timeout, request.scope["state"])
     try:
         seconds = float(asked)
     except ValueError:
         seconds = 0
     if not 0 < seconds < float("inf"):
         raise Problem("invalid_request", "X-Request-Timeout is a positive number of seconds.")
-    return Deadline(min(seconds, settings.max_request_timeout))
+    return Deadline(min(seconds, settings.max_request_timeout), request.scope["state"])
 
 
-async def _read(request: Request, limits: UploadLimits, deadline: Deadline) -> list[Upload]:
+async def _read(
+    request: Request, limits: UploadLimits, deadline: Deadline, room: Room
+) -> list[Upload]:
     try:
         with anyio.fail_after(deadline.remaining()):
-            return await read_uploads(request, limits)
+            return await read_uploads(request, limits, room.hold)
     except TimeoutError:
         raise Deadline.exceeded() from None
 
 
-def _held_bytes(request: Request, limits: UploadLimits) -> int:
-    """Bytes of the body; where it comes in chunks, as many as it may have."""
+def _declared(request: Request, limits: UploadLimits) -> int:
+    """Bytes that the body says to have; what is too large is refused for that, not as overload."""
     declared = request.headers.get("content-length", "")
-    return min(int(declared), limits.body_bytes) if declared.isdecimal() else limits.body_bytes
+    return min(int(declared), limits.body_bytes) if declared.isdecimal() else 0
 
 
 def _by_field(uploads: Sequence[Upload], fields: Sequence[str]) -> dict[str, list[Upload]]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.admission import Deadline
+from gateway.admission import Admission, Deadline
 from gateway.catalogue import Metric
 from gateway.preprocess import Picture, Pixels, is_jpeg, open_picture
 from gateway.problems import Problem
@@ -30,8 +30,9 @@ LOOP_BYTES = 4 << 20
 class Scorer:
     """Scores uploaded files with the models that Triton serves."""
 
-    def __init__(self, settings: Settings, triton: TritonClient) -> None:
+    def __init__(self, settings: Settings, admission: Admission, triton: TritonClient) -> None:
         self._settings = settings
+        self._admission = admission
         self._triton = triton
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
 
@@ -60,11 +61,13 @@ class Scorer:
 
         Raises:
             Problem: any of the contract's.
+            ClientDisconnect: the client hung up before the work was handed to Triton.
         """
+        patience = deadline.remaining()
         work = asyncio.ensure_future(self._work(metric, files, deadline, request_id, outputs))
-        done, _ = await asyncio.wait({work}, timeout=deadline.remaining())
+        done, _ = await asyncio.wait({work}, timeout=patience)
         if not done:
-            work.add_done_callback(lambda late: late.exception())  # nobody is left to tell
+            self._admission.hold_late(work, sum(map(len, files)))
             raise Deadline.exceeded()
         return work.result()
 
@@ -86,6 +89,7 @@ class Scorer:
             except TimeoutError:
                 raise Deadline.exceeded() from None
         try:
+            deadline.remaining()  # the wait may have been too long for the client
             with DECODE.time():
                 if slot.size <= LOOP_BYTES and all(picture.is_fast for picture in pictures):
                     _decode(pictures, shapes, slot.memory)

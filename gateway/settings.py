@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(512, ge=1, description="images or pairs in work at once, per worker")
     max_held_bytes: int = Field(512 << 20, ge=1, description="upload bytes held, per worker")
 
+    header_timeout: float = Field(10, gt=0, description="seconds for the headers of a request")
     request_timeout: float = Field(30, gt=0, description="seconds until 504, upload included")
     max_request_timeout: float = Field(120, gt=0, description="most that X-Request-Timeout may ask")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from python_multipart.multipart import parse_options_header
@@ -32,8 +32,15 @@ class UploadLimits:
     parts: int
 
 
-async def read_uploads(request: Request, limits: UploadLimits) -> list[Upload]:
+async def read_uploads(
+    request: Request, limits: UploadLimits, hold: Callable[[int], None]
+) -> list[Upload]:
     """The parts of a `multipart/form-data` request, in upload order, held in memory.
+
+    Args:
+        request: whose body is read.
+        limits: checked before the bytes are kept.
+        hold: told of the bytes that come, before they are kept; may raise.
 
     Raises:
         Problem: `invalid_request` where the body is not a well-formed form, `upload_too_large`.
@@ -51,6 +58,7 @@ async def read_uploads(request: Request, limits: UploadLimits) -> list[Upload]:
         received += len(chunk)
         if received > limits.body_bytes:
             raise _too_large("request", limits.body_bytes)
+        hold(len(chunk))
         chunks.append(chunk)
     return list(_parts(b"".join(chunks), boundary, limits))
 

@@ -32,14 +32,15 @@ class Watchdog:
         """Kill Triton if a stub is gone, which Triton 2.51 hides, or if no model answers."""
         if not self._triton.is_alive():
             return
+        if not all(map(is_living, self._stubs)):  # before the question, which may take seconds
+            self._kill("lost a model's process")
+            return
         now = time.monotonic()
         if now - self._asked > INTERVAL:
             self._asked = now
             if self._is_ready():
                 self._answered, self._stubs = now, self._stubs or self._children()
-        if not all(map(is_living, self._stubs)):
-            self._kill("lost a model's process")
-        elif now - self._answered > PATIENCE:
+        if now - self._answered > PATIENCE:
             self._kill("does not answer")
 
     def _kill(self, reason: str) -> None:

@@ -107,7 +107,9 @@ def _singles(pairs: Sequence[Pair]) -> Iterator[Exchange]:
         yield _exchange("brisque", "", [("image", ("a", file))], expected)
         if min(read_pixels(file).shape[:2]) >= metric("ms_ssim").minimum_side:
             files = (pair.original, file)
-            fields = [(name, ("a", content)) for name, content in zip(_fields(), files, strict=True)]
+            fields = [
+                (name, ("a", content)) for name, content in zip(_fields(), files, strict=True)
+            ]
             expected = (score("ms_ssim", *map(read_pixels, files)),)
             yield _exchange("ms_ssim", "", fields, expected)
 

@@ -1,4 +1,4 @@
-"""An answer leaves in one write, and headers do not wait for a body that comes later."""
+"""An answer leaves in one write; headers have limited time; work learns that its client left."""
 
 import asyncio
 
@@ -7,6 +7,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from gateway import connection
+from gateway.admission import HUNG_UP
 from gateway.connection import OneWriteProtocol
 
 HEAD = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
@@ -85,3 +87,58 @@ async def test_what_is_held_back_leaves_before_the_connection_is_closed(data: by
     assert transport.closed
     assert len(transport.writes) == 1
     assert transport.writes[0].startswith(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", REQUEST[:-2], REQUEST + REQUEST[:10], b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\n1"],
+    ids=["nothing", "headers", "second headers", "body after the answer"],
+)
+async def test_a_client_that_does_not_get_on_is_hung_up_on(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEADER_TIMEOUT", 0.2)
+    protocol, transport = connect(answer)
+    for byte in data:  # one by one, which does not give it more time
+        protocol.data_received(bytes([byte]))
+    await asyncio.sleep(0.05)
+    protocol.data_received(b"2" if data.endswith(b"1") else b"")
+    assert not transport.closed
+    await asyncio.sleep(0.5)
+    assert transport.closed
+
+
+async def test_a_request_that_waits_for_its_answer_is_not_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "HEADER_TIMEOUT", 0.05)
+    late = asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await late.wait()
+        await answer(scope, receive, send)
+
+    protocol, transport = connect(slow)
+    protocol.data_received(REQUEST)
+    await asyncio.sleep(0.2)
+    assert not transport.closed
+    late.set()
+    await asyncio.sleep(0.02)
+    assert transport.writes[0].endswith(b"\r\n\r\nok")
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_work_learns_that_its_client_hung_up(answered: bool) -> None:
+    states = []
+
+    async def work(scope: Scope, receive: Receive, send: Send) -> None:
+        states.append(scope["state"])
+        if not answered:
+            await asyncio.Event().wait()
+        await answer(scope, receive, send)
+
+    protocol, _ = connect(work)
+    protocol.data_received(REQUEST)
+    await asyncio.sleep(0)
+    protocol.connection_lost(ConnectionError())
+    assert (HUNG_UP in states[0]) is not answered

@@ -28,7 +28,11 @@ def request(chunks: Sequence[bytes], **headers: str) -> Request:
 
 
 async def read(*chunks: bytes, content_type: str = FORM, **headers: str) -> list[Upload]:
-    return await read_uploads(request(chunks, content_type=content_type, **headers), LIMITS)
+    held: list[int] = []
+    form = request(chunks, content_type=content_type, **headers)
+    uploads = await read_uploads(form, LIMITS, held.append)
+    assert sum(held) == sum(map(len, chunks))
+    return uploads
 
 
 async def code_of(*chunks: bytes, content_type: str = FORM, **headers: str) -> str:
@@ -99,8 +103,12 @@ async def test_a_large_body_is_refused_before_and_while_it_is_read() -> None:
         read_so_far += len(chunk)
         return {"type": "http.request", "body": chunk, "more_body": True}
 
+    held: list[int] = []
     headers = [(b"content-type", FORM.encode())]
     with pytest.raises(Problem) as caught:
-        await read_uploads(Request({"type": "http", "headers": headers}, receive), LIMITS)
+        await read_uploads(
+            Request({"type": "http", "headers": headers}, receive), LIMITS, held.append
+        )
     assert caught.value.code == "upload_too_large"
+    assert sum(held) <= LIMITS.body_bytes
     assert read_so_far <= 5100

@@ -1,0 +1,66 @@
+"""What is admitted is bounded, and what is held is held exactly as long as somebody works on it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from starlette.requests import ClientDisconnect
+
+from gateway.admission import HUNG_UP, Admission, Deadline
+from gateway.problems import Problem
+
+
+def refused(admission: Admission, *, images: int = 0, declared_bytes: int = 0) -> bool:
+    try:
+        with admission.admit(images=images, declared_bytes=declared_bytes):
+            return False
+    except Problem as problem:
+        assert (problem.code, problem.retry_after) == ("overloaded", 1)
+        return True
+
+
+def test_images_are_bounded() -> None:
+    admission = Admission(max_in_flight=3, max_held_bytes=100)
+    with admission.admit(images=2):
+        assert refused(admission, images=2)
+        assert not refused(admission, images=1)
+    assert admission.in_flight == 0
+
+
+def test_bytes_are_held_as_they_come_not_as_they_are_declared() -> None:
+    admission = Admission(max_in_flight=3, max_held_bytes=100)
+    with admission.admit(declared_bytes=90) as slow:
+        slow.hold(1)
+        assert not refused(admission, declared_bytes=90)
+        with admission.admit(declared_bytes=90) as other:
+            other.hold(60)
+            slow.hold(39)
+            with pytest.raises(Problem, match="overloaded"):
+                slow.hold(1)
+            assert refused(admission, declared_bytes=1)
+        assert admission.held_bytes == 40
+    assert admission.held_bytes == 0
+
+
+async def test_work_that_outlives_its_request_keeps_its_room() -> None:
+    admission = Admission(max_in_flight=1, max_held_bytes=100)
+    work: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    with admission.admit(images=1) as room:
+        room.hold(100)
+        admission.hold_late(work, 100)
+    assert refused(admission, images=1)
+    assert refused(admission, declared_bytes=1)
+    work.set_exception(ValueError("late"))
+    await asyncio.sleep(0)
+    assert (admission.in_flight, admission.held_bytes) == (0, 0)
+
+
+def test_a_deadline_ends_when_time_is_up_or_nobody_waits() -> None:
+    state: dict[str, object] = {}
+    assert 9 < Deadline(10, state).remaining() <= 10
+    with pytest.raises(Problem, match="deadline_exceeded"):
+        Deadline(0, state).remaining()
+    state[HUNG_UP] = True
+    with pytest.raises(ClientDisconnect):
+        Deadline(10, state).remaining()
