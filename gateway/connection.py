@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol, but for three things.
 
 An answer leaves in one piece: uvicorn writes its headers, then its body, and each write is a system
-call and a packet. A client has limited time for the headers of a request, and for the rest of a body
-that was answered already: uvicorn's has forever. And work learns that its client hung up.
+call and a packet. A client has limited time for the headers of a request, and for the rest of a
+body that was answered already: uvicorn's has forever. And work learns that its client hung up.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Clients that keep a service busy and judge every answer: right, refused, broken, lost or wrong."""
+"""Clients that keep a service busy, and judge every answer that they get, or do not get."""
 
 from __future__ import annotations
 

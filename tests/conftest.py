@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,15 +47,17 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def launch(log: Path, *options: str, **environment: str) -> RunningService:
-    """Run `iqa-serve` on free ports; does not wait for it."""
+def launch(
+    log: Path, *options: str, wrapper: Sequence[str] = (), **environment: str
+) -> RunningService:
+    """Run `iqa-serve` on free ports, by way of `wrapper`, a command; does not wait for it."""
     gateway, http, grpc, metrics = free_ports(4)
     command = [sys.executable, "-c", "import sys; from launcher.main import main; sys.exit(main())"]
     command += [f"--port={gateway}", "--host=127.0.0.1", f"--triton-http-port={http}"]
     command += [f"--triton-grpc-port={grpc}", f"--triton-metrics-port={metrics}", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            [*wrapper, *command],
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment},

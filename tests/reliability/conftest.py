@@ -1,0 +1,32 @@
+"""A service that is meant to be hurt, and what it is asked meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from perf.exchanges import Exchange, mixed
+from tests.conftest import RunningService, launch, stop, wait_until_ready
+
+
+@pytest.fixture(scope="package")
+def exchanges() -> list[Exchange]:
+    """Requests and their answers."""
+    return mixed()
+
+
+@pytest.fixture(scope="package")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service with so little shared memory that slots change hands all the time."""
+    running = launch(
+        tmp_path_factory.mktemp("victim") / "log",
+        "--workers=2",
+        IQA_SHM_MEGABYTES="4",
+        IQA_HEADER_TIMEOUT="1",
+    )
+    try:
+        wait_until_ready(running)
+        yield running
+    finally:
+        assert stop(running) == 0

@@ -1,0 +1,129 @@
+"""Processes die, hang and are asked to stop under load: no answer is wrong, none is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from launcher.tritonserver import SHARED_MEMORY
+from perf import faults
+from perf.exchanges import Exchange
+from perf.faults import Member
+from perf.traffic import Tally, Traffic
+from tests.conftest import RunningService, launch, wait_until_ready
+
+IN_FLIGHT = "iqa_images_in_flight"
+
+
+def assert_honest(tally: Tally) -> None:
+    """Every request was answered, rightly or with a clear error, or its connection broke."""
+    assert tally.wrong == []
+    assert tally.lost == []
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "triton_python_backend_stub", "tritonserver"])
+async def test_it_recovers_by_itself_from_a_kill(
+    victim: RunningService, exchanges: list[Exchange], kind: Member
+) -> None:
+    async with Traffic(victim.url, exchanges) as traffic:
+        await traffic.more(2 * len(exchanges))
+        killed = faults.kill(victim.process.pid, kind)
+        print(f"{kind}: {await traffic.recovery(killed):.1f} s")
+    assert_honest(traffic.tally)
+    # Only the connections that the dead worker had may break.
+    assert (traffic.tally.broken.total() > 0) is (kind == "uvicorn"), traffic.tally
+    assert set(traffic.tally.refused) <= {"backend_unavailable"}
+
+
+async def test_a_triton_that_hangs_for_a_while_costs_no_request(
+    victim: RunningService, exchanges: list[Exchange]
+) -> None:
+    async with Traffic(victim.url, exchanges) as traffic:
+        await traffic.more(2 * len(exchanges))
+        resumed = await faults.suspend(victim.process.pid, "tritonserver", 3)
+        print(f"SIGSTOP: {await traffic.recovery(resumed):.1f} s")
+    assert traffic.tally.right == traffic.tally.total, traffic.tally
+
+
+async def test_clients_that_hang_up_are_not_noticed_by_others(
+    victim: RunningService, exchanges: list[Exchange]
+) -> None:
+    port = httpx.URL(victim.url).port
+    assert port
+    async with Traffic(victim.url, exchanges) as traffic:
+        for number in range(200):
+            exchange = exchanges[number % len(exchanges)]
+            sent = (0.5, 1.0)[number % 2]
+            await faults.hang_up(port, exchange, sent=sent, patience=0.004 * (number % 5))
+        await traffic.more(len(exchanges))
+    assert traffic.tally.right == traffic.tally.total, traffic.tally
+    async with httpx.AsyncClient(base_url=victim.url) as client:
+        await in_flight(client, 0)
+        metrics = (await client.get("/metrics")).text
+    assert 'http_response_status_code="499"' in metrics
+
+
+async def test_clients_that_drip_are_hung_up_on_and_keep_nobody_out(
+    victim: RunningService, exchanges: list[Exchange]
+) -> None:
+    """IQA_HEADER_TIMEOUT is 1 second; the body's deadline is the request's."""
+    port = httpx.URL(victim.url).port
+    assert port
+    large = 250 << 20  # declared; a few of them are more than a worker may hold
+    start = faults.head(exchanges[0], large).replace(b"Host:", b"X-Request-Timeout: 2\r\nHost:")
+    start = start.replace(b"/brisque/", b"/brisque/batch/")
+    bodies = [faults.drip(port, start, bytes(100), 0.2) for _ in range(8)]
+    headers = [faults.drip(port, b"POST / HTTP/1.1\r\nX: ", b"x" * 100, 0.2) for _ in range(8)]
+    async with Traffic(victim.url, exchanges) as traffic:
+        of_headers, of_bodies = await asyncio.gather(
+            asyncio.gather(*headers), asyncio.gather(*bodies)
+        )
+    assert traffic.tally.right == traffic.tally.total, traffic.tally
+    assert {answer for _, answer in of_headers} == {b""}
+    assert all(b"deadline_exceeded" in answer for _, answer in of_bodies)
+    print(f"headers {max(of_headers)[0]:.1f} s, bodies {max(of_bodies)[0]:.1f} s")
+
+
+async def test_sigterm_lets_every_accepted_request_have_its_answer(
+    tmp_path: Path, exchanges: list[Exchange]
+) -> None:
+    service = launch(tmp_path / "log", "--workers=2")
+    wait_until_ready(service)
+    pids = {service.process.pid, *(member.pid for member in faults.members(service.process.pid))}
+    singles = [exchange for exchange in exchanges if isinstance(exchange.expected, tuple)]
+    triton = faults.members(service.process.pid, "tritonserver")[0]
+    async with httpx.AsyncClient(base_url=service.url, timeout=60) as client:
+        triton.suspend()  # so that they are all still waiting when it comes
+        answers = [asyncio.create_task(post(client, exchange)) for exchange in singles]
+        await in_flight(client, sum(len(exchange.expected) for exchange in singles))
+        service.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.5)
+        triton.resume()
+        for exchange, answer in zip(singles, await asyncio.gather(*answers), strict=True):
+            kind = answer.headers["content-type"]
+            exchange.check(answer.status_code, kind, answer.content)
+    assert service.process.wait(60) == 0
+    left = [path.name for path in SHARED_MEMORY.glob("iqa-*")]
+    assert not [name for name in left if int(name.split("-")[2]) in pids]
+
+
+async def post(client: httpx.AsyncClient, exchange: Exchange) -> httpx.Response:
+    headers = {"Content-Type": exchange.content_type}
+    return await client.post(exchange.path, content=exchange.body, headers=headers)
+
+
+async def in_flight(client: httpx.AsyncClient, wanted: int) -> None:
+    """Wait until so many images are in work."""
+    end = time.monotonic() + 30
+    while True:
+        lines = (await client.get("/metrics")).text.splitlines()
+        now = next(float(line.split()[1]) for line in lines if line.startswith(f"{IN_FLIGHT} "))
+        if now == wanted:
+            return
+        assert time.monotonic() < end, f"{now} images in flight, not {wanted}"
+        await asyncio.sleep(0.05)
