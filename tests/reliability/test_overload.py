@@ -12,7 +12,7 @@ import pytest
 from perf.exchanges import Exchange, RefusedError
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 
-ADMITTED = 8
+ADMITTED = 2
 CLIENTS = 64
 REQUESTS = 1000
 
