@@ -30,6 +30,7 @@ SENTENCES = {
     "unsupported_format": "Send an image in one of these formats: JPEG, PNG, WEBP, BMP, TIFF, ...",
     "invalid_request": "Send an image in the form field image.",
     "overloaded": "The service is busy: try again shortly.",
+    "out_of_memory": "No memory for this size now: try again, or smaller.",
     "backend_unavailable": "The scoring backend is not available: try again.",
     "deadline_exceeded": "The answer took too long: try again, or allow more time.",
 }

@@ -218,6 +218,8 @@ class TritonClient:
             return Problem("overloaded", "The service is busy: try again shortly.", retry_after=1)
         if "timeout expired" in details:
             return Deadline.exceeded()
+        if "shared memory pool" in details:
+            return Problem("out_of_memory", "No memory for this size now: try again, or smaller.")
         logger.error("Triton: %s: %s", error.code().name, details)
         self._give_up(slot.region)
         return _unavailable()

@@ -93,14 +93,11 @@ def mixed() -> list[Exchange]:
     No two scores are alike, so that an answer that belongs to another request is noticed.
     """
     pairs = [pair for size in SIZES for pair in _pairs(*size)]
-    return [*_singles(pairs), *_batches(pairs), *_errors(pairs)]
+    return [*singles(pairs), *_batches(pairs), *_errors(pairs)]
 
 
-def _pairs(width: int, height: int) -> list[Pair]:
-    return picture_set(width=width, height=height)[::3][:OF_EACH_SIZE]
-
-
-def _singles(pairs: Sequence[Pair]) -> Iterator[Exchange]:
+def singles(pairs: Sequence[Pair]) -> Iterator[Exchange]:
+    """Each pair scored by both metrics, in one format after the other."""
     for index, pair in enumerate(pairs):
         file = _converted(pair.distorted, FORMATS[index % len(FORMATS)])
         expected = (score("brisque", read_pixels(file)),)
@@ -112,6 +109,10 @@ def _singles(pairs: Sequence[Pair]) -> Iterator[Exchange]:
             ]
             expected = (score("ms_ssim", *map(read_pixels, files)),)
             yield _exchange("ms_ssim", "", fields, expected)
+
+
+def _pairs(width: int, height: int) -> list[Pair]:
+    return picture_set(width=width, height=height)[::3][:OF_EACH_SIZE]
 
 
 def _batches(pairs: Sequence[Pair]) -> Iterator[Exchange]:
