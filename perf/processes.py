@@ -15,7 +15,11 @@ PATIENCE = 30  # seconds that a server may take to stop
 
 
 class Server:
-    """A running server with all processes that it started."""
+    """A running server with all processes that it started.
+
+    Attributes:
+        pid: of the process that started the others.
+    """
 
     def __init__(self, command: Sequence[str], log: Path) -> None:
         """Start `command`; what it prints goes into the file `log`."""
@@ -26,6 +30,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.pid = self._process.pid
         self._command = " ".join(command)
         self._log = log
 
@@ -54,10 +59,10 @@ class Server:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(PATIENCE)
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
 
     def _tree(self) -> Iterator[psutil.Process]:
-        root = psutil.Process(self._process.pid)
+        root = psutil.Process(self.pid)
         yield root
         yield from root.children(recursive=True)
