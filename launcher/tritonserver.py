@@ -57,6 +57,8 @@ class TritonServer:
             f"--http-port={endpoints.http_port}",
             f"--grpc-port={endpoints.grpc_port}",
             f"--metrics-port={endpoints.metrics_port}",
+            # Ours are complete; to find that out, Triton would start every model twice.
+            "--disable-auto-complete-config",
             f"--backend-config=python,shm-region-prefix-name={memory_prefix}",
             *self.arguments,
         ]
