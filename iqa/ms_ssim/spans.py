@@ -15,8 +15,8 @@ Integers = NDArray[np.int64]
 
 MARGIN = len(WINDOW) - 1
 COARSEST = 2 ** (SCALES - 1)
-# Two rows of every scale are made at a time.
-STEP = 2 * COARSEST
+# Four rows of every scale are made at a time.
+STEP = 4 * COARSEST
 
 
 class Span(NamedTuple):
