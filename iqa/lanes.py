@@ -79,6 +79,39 @@ def spread(typing: Any, number: Any) -> Any:
     return lanes(number), generate
 
 
+@intrinsic
+def sum_of(typing: Any, lanes: Any) -> Any:
+    """Sum of a vector's numbers."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        parts = [builder.extract_element(arguments[0], INDEX(i)) for i in range(lanes.count)]
+        while len(parts) > 1:
+            parts = [builder.fadd(a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+    return lanes.dtype(lanes), generate
+
+
+def _every_second(lanes: Lanes, first: int) -> Any:
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        mask = ir.Constant(ir.VectorType(INDEX, lanes.count), list(range(first, 2 * lanes.count, 2)))
+        return builder.shuffle_vector(*arguments, mask)
+
+    return lanes(lanes, lanes), generate
+
+
+@intrinsic
+def evens(typing: Any, low: Any, high: Any) -> Any:
+    """Numbers 0, 2, 4, ... of two vectors one after the other."""
+    return _every_second(low, 0)
+
+
+@intrinsic
+def odds(typing: Any, low: Any, high: Any) -> Any:
+    """Numbers 1, 3, 5, ... of two vectors one after the other."""
+    return _every_second(low, 1)
+
+
 def _define(operation: Any, instruction: str) -> None:
     @infer_global(operation)
     class _Template(AbstractTemplate):  # type: ignore[misc] # Numba has no types

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.jit import row_kernel
-from iqa.lanes import VECTOR_BYTES, load, spread, store
+from iqa.lanes import VECTOR_BYTES, evens, load, odds, spread, store, sum_of
 from iqa.ms_ssim.pooling import C1, C2
 
 Samples = NDArray[np.float32]
@@ -30,7 +30,6 @@ Real = NDArray[Any]  # float32, or float64 where a row needs it
 Words = NDArray[np.uint32]
 
 CENTRE = 255
-IRREGULAR = 16
 PHASES = 4
 # Rows of windows that are made at a time, and the rows of samples that they take.
 GROUP = 4
@@ -38,29 +37,30 @@ RING = 16
 
 
 @row_kernel
-def separate(row: Image, columns: NDArray[np.int64], channels: int, planes: Image) -> None:
+def separate(
+    row: Image, columns: NDArray[np.int64], regular: int, channels: int, planes: Image
+) -> None:
     """Copy the pixels `columns` of an interleaved row into planes `[C, N]`.
 
-    Columns are consecutive from the one at `IRREGULAR` on.
+    Columns are consecutive from the one at `regular` on.
     """
-    for c in range(channels):
-        for j in range(IRREGULAR):
+    for j in range(regular):
+        for c in range(channels):
             planes[c, j] = row[columns[j] * channels + c]
-    rest = row[columns[IRREGULAR] * channels :]
-    count = len(columns) - IRREGULAR
+    rest, count = row[columns[regular] * channels :], len(columns) - regular
     if channels == 1:
-        grey = planes[0, IRREGULAR:]
+        grey = planes[0, regular:]
         for j in range(count):
             grey[j] = rest[j]
     else:
-        red, green, blue = planes[0, IRREGULAR:], planes[1, IRREGULAR:], planes[2, IRREGULAR:]
+        red, green, blue = planes[0, regular:], planes[1, regular:], planes[2, regular:]
         for j in range(count):
             red[j], green[j], blue[j] = rest[3 * j], rest[3 * j + 1], rest[3 * j + 2]
 
 
 @row_kernel
 def split(x: Words, y: Words, length: int, u: Samples, v: Samples) -> None:
-    """Difference and centred sum of planes of pixels, of which each word holds one of each phase."""
+    """Difference and centred sum of planes of pixels, of which a word holds one of each phase."""
     byte, centre = np.uint32(255), np.int32(CENTRE)
     u0, u1, u2, u3 = u[:length], u[length:], u[2 * length :], u[3 * length :]
     v0, v1, v2, v3 = v[:length], v[length:], v[2 * length :], v[3 * length :]
@@ -70,9 +70,10 @@ def split(x: Words, y: Words, length: int, u: Samples, v: Samples) -> None:
         x1, y1 = np.int32(a >> np.uint32(8) & byte), np.int32(b >> np.uint32(8) & byte)
         x2, y2 = np.int32(a >> np.uint32(16) & byte), np.int32(b >> np.uint32(16) & byte)
         x3, y3 = np.int32(a >> np.uint32(24)), np.int32(b >> np.uint32(24))
-        u0[j], u1[j], u2[j], u3[j] = x0 - y0, x1 - y1, x2 - y2, x3 - y3
-        v0[j], v1[j] = x0 + y0 - centre, x1 + y1 - centre
-        v2[j], v3[j] = x2 + y2 - centre, x3 + y3 - centre
+        u0[j], v0[j] = np.int32(x0 - y0), np.int32(x0 + y0 - centre)
+        u1[j], v1[j] = np.int32(x1 - y1), np.int32(x1 + y1 - centre)
+        u2[j], v2[j] = np.int32(x2 - y2), np.int32(x2 + y2 - centre)
+        u3[j], v3[j] = np.int32(x3 - y3), np.int32(x3 + y3 - centre)
 
 
 @row_kernel
@@ -216,18 +217,18 @@ def contrast_loss(
         how delicate the row is: the sum of what an error of one part in the mean squares makes of
         the losses, where windows are so alike that their errors are, too.
     """
-    half, one = np.float32(0.5), np.float32(1)
-    c2, noise = np.float32(C2 / gain), np.float32(16 / gain)
-    risk = np.float32(0)
-    for i in range(len(loss)):
-        energy_u, energy_v = mean_u[i] * mean_u[i], mean_v[i] * mean_v[i]
-        total = half * (variance_u[i] + variance_v[i]) + c2
-        dither = noise + variance_v[i]
+    half, one = spread(np.float32(0.5)), spread(np.float32(1))
+    c2, noise = spread(np.float32(C2 / gain)), spread(np.float32(16 / gain))
+    risk = spread(np.float32(0))
+    for i in range(0, len(loss), VECTOR_BYTES // loss.itemsize):
+        mean, variance = load(mean_u, i, one), load(variance_u, i, one)
+        centre, spread_v = load(mean_v, i, one), load(variance_v, i, one)
+        total, dither = half * (variance + spread_v) + c2, noise + spread_v
         inverse = one / (total * dither)
-        value = variance_u[i] * (inverse * dither)
-        loss[i] += value
-        risk += inverse * (energy_u * dither + half * noise * value * energy_v)
-    return gain * float(risk)
+        value = variance * (inverse * dither)
+        store(loss, i, load(loss, i, one) + value)
+        risk = risk + inverse * (mean * mean * dither + half * noise * value * (centre * centre))
+    return gain * float(sum_of(risk))
 
 
 @row_kernel
@@ -259,13 +260,19 @@ def accumulate(row: Real, sums: Array) -> None:
 @row_kernel
 def halve(above: Samples, below: Samples, length: int, half: int, out: Samples) -> None:
     """Means of 2x2 pixels of two rows; `half` is the length of the result's phases."""
-    quarter = np.float32(0.25)
-    a0, a1, a2, a3 = above, above[length:], above[2 * length :], above[3 * length :]
-    b0, b1, b2, b3 = below, below[length:], below[2 * length :], below[3 * length :]
-    out0, out1, out2, out3 = out[:half], out[half:], out[2 * half :], out[3 * half :]
-    for j in range(half):
-        i, k = 2 * j, 2 * j + 1
-        out0[j] = quarter * ((a0[i] + a1[i]) + (b0[i] + b1[i]))
-        out1[j] = quarter * ((a2[i] + a3[i]) + (b2[i] + b3[i]))
-        out2[j] = quarter * ((a0[k] + a1[k]) + (b0[k] + b1[k]))
-        out3[j] = quarter * ((a2[k] + a3[k]) + (b2[k] + b3[k]))
+    quarter = spread(np.float32(0.25))
+    step = VECTOR_BYTES // out.itemsize
+    for j in range(0, half, step):
+        for pair in range(2):
+            i = 2 * (pair * length + j)
+            a = _sum_of_blocks(above, below, i, length, quarter)
+            b = _sum_of_blocks(above, below, i + step, length, quarter)
+            store(out, pair * half + j, evens(a, b))
+            store(out, (pair + 2) * half + j, odds(a, b))
+
+
+@row_kernel
+def _sum_of_blocks(above: Samples, below: Samples, i: int, length: int, quarter: Any) -> Any:
+    k = i + length
+    upper = load(above, i, quarter) + load(above, k, quarter)
+    return quarter * (upper + (load(below, i, quarter) + load(below, k, quarter)))

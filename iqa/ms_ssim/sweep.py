@@ -64,8 +64,8 @@ def lines(columns: int, channels: int) -> Lines:
         _aligned((2, SCALES, RING, width), np.float32),
         _aligned((FIELDS, GROUP, pixels + SLACK), np.float32),
         _aligned((FIELDS, GROUP, pixels + SLACK), np.float64),
-        _aligned((SSIM + 1, pixels), np.float32),
-        _aligned((SSIM + 1, pixels), np.float64),
+        _aligned((SSIM + 1, pixels + SLACK), np.float32),
+        _aligned((SSIM + 1, pixels + SLACK), np.float64),
         _aligned((SCALES, width), np.float64),
     )
 
@@ -87,10 +87,11 @@ def _phase_length(columns: int, scale: int) -> int:
 
 @row_kernel
 def _load(
-    line: Image, other: Image, columns: Any, channels: int, length: int, slot: int, buffers: Lines
-) -> None:
-    rows.separate(line, columns, channels, buffers.planes[0])
-    rows.separate(other, columns, channels, buffers.planes[1])
+    line: Image, other: Image, columns: Any, regular: int, channels: int, length: int,
+    slot: int, buffers: Lines,
+) -> None:  # fmt: skip
+    rows.separate(line, columns, regular, channels, buffers.planes[0])
+    rows.separate(other, columns, regular, channels, buffers.planes[1])
     for c in range(channels):
         start = c * PHASES * length
         u, v = buffers.rings[0, 0, slot, start:], buffers.rings[1, 0, slot, start:]
@@ -201,7 +202,7 @@ def sweep(
         out: `[5, C]` gets the sums of 1 - contrast-structure, in the last row of 1 - SSIM.
     """
     rings, sums, width = buffers.rings, buffers.sums, len(across.source)
-    inside = min(width, rows.IRREGULAR + x.shape[1] // channels - across.source[rows.IRREGULAR])
+    inside = min(width, across.regular + x.shape[1] // channels - across.source[across.regular])
     columns = across.source[:inside]
     buffers.planes[:, :, inside:] = 0
     sums[:] = 0
@@ -213,7 +214,10 @@ def sweep(
 
     for step in range(len(down.source)):
         line = down.source[step]
-        _load(x[line], y[line], columns, channels, _phase_length(width, 0), step % RING, buffers)
+        _load(
+            x[line], y[line], columns, across.regular, channels, _phase_length(width, 0),
+            step % RING, buffers,
+        )  # fmt: skip
         row = step
         for scale in range(SCALES):
             length = _phase_length(width, scale)
