@@ -203,32 +203,36 @@ def blur_along(
 
 
 @row_kernel
-def contrast_loss(
-    mean_u: Samples,
-    variance_u: Samples,
-    mean_v: Samples,
-    variance_v: Samples,
-    gain: float,
-    loss: Samples,
+def contrast_loss(variance_u: Samples, variance_v: Samples, gain: float, loss: Samples) -> None:
+    """Add half of 1 - contrast-structure of each window to `loss`; see `blur_along` for the scale.
+    """
+    c2 = spread(np.float32(2 * C2 / gain))
+    for i in range(0, len(loss), VECTOR_BYTES // loss.itemsize):
+        u, v = load(variance_u, i, c2), load(variance_v, i, c2)
+        store(loss, i, load(loss, i, c2) + u / (u + v + c2))
+
+
+@row_kernel
+def risk(
+    mean_u: Samples, variance_u: Samples, mean_v: Samples, variance_v: Samples, gain: float
 ) -> float:
-    """Add 1 - contrast-structure of each window to `loss`; see `blur_along` for the scale.
+    """How delicate windows are.
 
     Returns:
-        how delicate the row is: the sum of what an error of one part in the mean squares makes of
-        the losses, where windows are so alike that their errors are, too.
+        the sum of what an error of one part in the mean squares makes of the losses, where windows
+        are so alike that their errors are, too.
     """
     half, one = spread(np.float32(0.5)), spread(np.float32(1))
     c2, noise = spread(np.float32(C2 / gain)), spread(np.float32(16 / gain))
-    risk = spread(np.float32(0))
-    for i in range(0, len(loss), VECTOR_BYTES // loss.itemsize):
-        mean, variance = load(mean_u, i, one), load(variance_u, i, one)
-        centre, spread_v = load(mean_v, i, one), load(variance_v, i, one)
-        total, dither = half * (variance + spread_v) + c2, noise + spread_v
-        inverse = one / (total * dither)
-        value = variance * (inverse * dither)
-        store(loss, i, load(loss, i, one) + value)
-        risk = risk + inverse * (mean * mean * dither + half * noise * value * (centre * centre))
-    return gain * float(sum_of(risk))
+    sums = spread(np.float32(0))
+    for i in range(0, len(mean_u), VECTOR_BYTES // mean_u.itemsize):
+        mean, total = load(mean_u, i, one), load(mean_v, i, one)
+        u, v = load(variance_u, i, one), load(variance_v, i, one)
+        dither = noise + v
+        inverse = one / ((half * (u + v) + c2) * dither)
+        energy = half * noise * (u * dither * inverse) * (total * total)
+        sums = sums + inverse * (mean * mean * dither + energy)
+    return gain * float(sum_of(sums))
 
 
 @row_kernel
@@ -251,10 +255,10 @@ def losses(
 
 
 @row_kernel
-def accumulate(row: Real, sums: Array) -> None:
-    """Add a row to the sums of its windows."""
+def accumulate(row: Real, factor: float, sums: Array) -> None:
+    """Add `factor` times a row to the sums of its windows."""
     for i in range(len(sums)):
-        sums[i] += row[i]
+        sums[i] += factor * row[i]
 
 
 @row_kernel

@@ -139,13 +139,15 @@ def _add_fast(
     risk = 0.0
     for row in range(first, last):
         _blur_along(columns, row, length, taps, GAIN_32, windows)
-        risk += rows.contrast_loss(
-            windows[0, :count], windows[1, :count], windows[2, :count], windows[3, :count],
-            GAIN_32, loss,
+        rows.contrast_loss(windows[1, :count], windows[3, :count], GAIN_32, loss)
+        # A phase stands for the others, as windows overlap.
+        risk += rows.risk(
+            windows[0, :length], windows[1, :length], windows[2, :length], windows[3, :length],
+            GAIN_32,
         )  # fmt: skip
-    good = risk <= tolerance * count * (last - first)
+    good = risk <= tolerance * length * (last - first)
     if good:
-        rows.accumulate(loss, buffers.sums[scale, start : start + count])
+        rows.accumulate(loss, 2.0, buffers.sums[scale, start : start + count])
     return good
 
 
@@ -166,7 +168,7 @@ def _add_exact(
         )  # fmt: skip
         if add:
             kind = SSIM if scale == SCALES - 1 else CONTRAST
-            rows.accumulate(windows[kind, :count], buffers.sums[scale, start : start + count])
+            rows.accumulate(windows[kind, :count], 1.0, buffers.sums[scale, start : start + count])
         if local.size > 0:
             left, right = across.windows[0]
             for column in range(left, right):
