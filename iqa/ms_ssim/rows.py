@@ -203,13 +203,34 @@ def blur_along(
 
 
 @row_kernel
-def contrast_loss(variance_u: Samples, variance_v: Samples, gain: float, loss: Samples) -> None:
-    """Add half of 1 - contrast-structure of each window to `loss`; see `blur_along` for the scale.
-    """
-    c2 = spread(np.float32(2 * C2 / gain))
-    for i in range(0, len(loss), VECTOR_BYTES // loss.itemsize):
-        u, v = load(variance_u, i, c2), load(variance_v, i, c2)
-        store(loss, i, load(loss, i, c2) + u / (u + v + c2))
+def contrast_along(
+    mean: Samples,
+    square: Samples,
+    variance_u: Samples,
+    length: int,
+    taps: Samples,
+    gain: float,
+    loss: Samples,
+    mean_v: Samples,
+    variance_v: Samples,
+) -> None:
+    """`blur_along` of v; adds half of 1 - contrast-structure of each window to `loss`."""
+    w, factor, c2 = _weights(taps), spread(np.float32(gain)), spread(np.float32(2 * C2 / gain))
+    for j in range(0, length, VECTOR_BYTES // taps.itemsize):
+        a = _group_along(w, mean, j, length)
+        a = a[0] * a[0], a[1] * a[1], a[2] * a[2], a[3] * a[3]
+        store(mean_v, j, a[0])
+        b = _group_along(w, square, j, length)
+        store(variance_v, j, b[0] - factor * a[0])
+        _add(loss, j, load(variance_u, j, c2), b[0] - factor * a[0], c2)
+        _add(loss, j + length, load(variance_u, j + length, c2), b[1] - factor * a[1], c2)
+        _add(loss, j + 2 * length, load(variance_u, j + 2 * length, c2), b[2] - factor * a[2], c2)
+        _add(loss, j + 3 * length, load(variance_u, j + 3 * length, c2), b[3] - factor * a[3], c2)
+
+
+@row_kernel
+def _add(loss: Samples, i: int, u: Any, v: Any, c2: Any) -> None:
+    store(loss, i, load(loss, i, c2) + u / (u + v + c2))
 
 
 @row_kernel
@@ -230,7 +251,7 @@ def risk(
         u, v = load(variance_u, i, one), load(variance_v, i, one)
         dither = noise + v
         inverse = one / ((half * (u + v) + c2) * dither)
-        energy = half * noise * (u * dither * inverse) * (total * total)
+        energy = half * noise * (u * dither * inverse) * total
         sums = sums + inverse * (mean * mean * dither + energy)
     return gain * float(sum_of(sums))
 

@@ -138,8 +138,8 @@ def _add_fast(
     loss[:] = 0
     risk = 0.0
     for row in range(first, last):
-        _blur_along(columns, row, length, taps, GAIN_32, windows)
-        rows.contrast_loss(windows[1, :count], windows[3, :count], GAIN_32, loss)
+        rows.blur_along(columns[0, row], columns[1, row], length, taps, GAIN_32, windows[0], windows[1])
+        rows.contrast_along(columns[2, row], columns[3, row], windows[1], length, taps, GAIN_32, loss, windows[2], windows[3])
         # A phase stands for the others, as windows overlap.
         risk += rows.risk(
             windows[0, :length], windows[1, :length], windows[2, :length], windows[3, :length],
