@@ -24,10 +24,12 @@ def kernel(function: Function) -> Function:
 def row_kernel(function: Function) -> Function:
     """The same for inner parts of a kernel, which are called for every row and allocate nothing.
 
+    They become part of their callers, as handing over views of arrays takes as long as many pixels.
+
     Without allocation the views that they take of arrays need no reference counts, and each of
     those would be an atomic operation: a quarter of the time of a short row.
     """
-    return _compiled(function, _nrt=False)
+    return _compiled(function, _nrt=False, forceinline=True)
 
 
 def _compiled(function: Function, **extra: bool) -> Function:

@@ -82,7 +82,7 @@ class _Pair:
         self.y = contiguous(distorted).reshape(height, -1)
         self.geometry = _geometry(height, width)
         shape = (height - MARGIN, width - MARGIN) if mapped else (0, 0)
-        self.map = np.empty(shape, dtype=np.float32)
+        self.map = np.ones(shape, dtype=np.float32)
 
     def losses(self, block: int, tolerance: float) -> Array:
         """Sums `[5, C]` of what one block's windows lack to 1."""

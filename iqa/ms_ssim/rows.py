@@ -8,9 +8,8 @@ var x + var y = (var v + var u) / 2, so that
 
 four filtered fields, and exactly 1 on identical pixels. Samples of all scales are exact in float32.
 
-A row is a list of phases of `length` samples: pixel 4 j + p of a channel is sample j of phase p.
-The 11 taps of 4 neighbouring pixels are then 14 vectors to load, not 44, and halving a row needs no
-shuffles. Each halving leaves half as many phases, so the five scales have 4, 2, 1, 1 and 1.
+A row is a list of four phases of `length` samples: pixel 4 j + p of a channel is sample j of phase
+p. The 11 taps of 4 neighbouring pixels are then 14 vectors to load, not 44.
 """
 
 from __future__ import annotations
@@ -22,52 +21,59 @@ from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.jit import row_kernel
+from iqa.lanes import VECTOR_BYTES, evens, load, odds, spread, store, sum_of
 from iqa.ms_ssim.pooling import C1, C2
 
 Samples = NDArray[np.float32]
 Array = NDArray[np.float64]
 Real = NDArray[Any]  # float32, or float64 where a row needs it
+Words = NDArray[np.uint32]
 
-CENTRE = 255.0
-RING = 12
-IRREGULAR = 16
+CENTRE = 255
+PHASES = 4
+# Rows of windows that are made at a time, and the rows of samples that they take.
+GROUP = 4
+RING = 16
 
 
 @row_kernel
-def separate(row: Image, columns: NDArray[np.int64], channels: int, planes: Image) -> None:
+def separate(
+    row: Image, columns: NDArray[np.int64], regular: int, channels: int, planes: Image
+) -> None:
     """Copy the pixels `columns` of an interleaved row into planes `[C, N]`.
 
-    Columns are consecutive from the one at `IRREGULAR` on.
+    Columns are consecutive from the one at `regular` on.
     """
-    for c in range(channels):
-        for j in range(IRREGULAR):
+    for j in range(regular):
+        for c in range(channels):
             planes[c, j] = row[columns[j] * channels + c]
-    rest = row[columns[IRREGULAR] * channels :]
-    count = len(columns) - IRREGULAR
+    rest, count = row[columns[regular] * channels :], len(columns) - regular
     if channels == 1:
-        grey = planes[0, IRREGULAR:]
+        grey = planes[0, regular:]
         for j in range(count):
             grey[j] = rest[j]
     else:
-        red, green, blue = planes[0, IRREGULAR:], planes[1, IRREGULAR:], planes[2, IRREGULAR:]
+        red, green, blue = planes[0, regular:], planes[1, regular:], planes[2, regular:]
         for j in range(count):
             red[j], green[j], blue[j] = rest[3 * j], rest[3 * j + 1], rest[3 * j + 2]
 
 
 @row_kernel
-def load(x: Image, y: Image, length: int, u: Samples, v: Samples) -> None:
-    """Four phases of difference and centred sum of a plane of pixels."""
-    centre = np.float32(CENTRE)
+def split(x: Words, y: Words, length: int, u: Samples, v: Samples) -> None:
+    """Difference and centred sum of planes of pixels, of which a word holds one of each phase."""
+    byte, centre = np.uint32(255), np.int32(CENTRE)
     u0, u1, u2, u3 = u[:length], u[length:], u[2 * length :], u[3 * length :]
     v0, v1, v2, v3 = v[:length], v[length:], v[2 * length :], v[3 * length :]
     for j in range(length):
-        x0, y0 = np.float32(x[4 * j]), np.float32(y[4 * j])
-        x1, y1 = np.float32(x[4 * j + 1]), np.float32(y[4 * j + 1])
-        x2, y2 = np.float32(x[4 * j + 2]), np.float32(y[4 * j + 2])
-        x3, y3 = np.float32(x[4 * j + 3]), np.float32(y[4 * j + 3])
-        u0[j], u1[j], u2[j], u3[j] = x0 - y0, x1 - y1, x2 - y2, x3 - y3
-        v0[j], v1[j] = x0 + y0 - centre, x1 + y1 - centre
-        v2[j], v3[j] = x2 + y2 - centre, x3 + y3 - centre
+        a, b = x[j], y[j]
+        x0, y0 = np.int32(a & byte), np.int32(b & byte)
+        x1, y1 = np.int32(a >> np.uint32(8) & byte), np.int32(b >> np.uint32(8) & byte)
+        x2, y2 = np.int32(a >> np.uint32(16) & byte), np.int32(b >> np.uint32(16) & byte)
+        x3, y3 = np.int32(a >> np.uint32(24)), np.int32(b >> np.uint32(24))
+        u0[j], v0[j] = np.int32(x0 - y0), np.int32(x0 + y0 - centre)
+        u1[j], v1[j] = np.int32(x1 - y1), np.int32(x1 + y1 - centre)
+        u2[j], v2[j] = np.int32(x2 - y2), np.int32(x2 + y2 - centre)
+        u3[j], v3[j] = np.int32(x3 - y3), np.int32(x3 + y3 - centre)
 
 
 @row_kernel
@@ -80,173 +86,218 @@ def centre_of(row: Samples) -> float:
 
 
 @row_kernel
-def _window(
-    w: Any, a0: Any, a1: Any, a2: Any, a3: Any, a4: Any, a5: Any,
-    a6: Any, a7: Any, a8: Any, a9: Any, a10: Any,
-) -> Any:  # fmt: skip
-    """Weighted sum of 11 values; the window is symmetric and its middle weighs 1."""
-    pairs = w[0] * (a0 + a10) + w[1] * (a1 + a9) + w[2] * (a2 + a8) + w[3] * (a3 + a7)
-    return pairs + (w[4] * (a4 + a6) + a5)
+def _weights(taps: Real) -> Any:
+    return spread(taps[0]), spread(taps[1]), spread(taps[2]), spread(taps[3]), spread(taps[4])
+
+
+@row_kernel
+def _window(w: Any, a: Any) -> Any:
+    """Weighted sum of the first 11 of `a`; the window is symmetric and its middle weighs 1."""
+    pairs = w[0] * (a[0] + a[10]) + w[1] * (a[1] + a[9]) + w[2] * (a[2] + a[8]) + w[3] * (a[3] + a[7])
+    return pairs + (w[4] * (a[4] + a[6]) + a[5])
+
+
+@row_kernel
+def _group(w: Any, a: Any) -> Any:
+    """Weighted sums of 4 windows over 14 values."""
+    return _window(w, a), _window(w, a[1:]), _window(w, a[2:]), _window(w, a[3:])
+
+
+@row_kernel
+def _store_rows(out: Real, index: int, a: Any) -> None:
+    store(out[0], index, a[0])
+    store(out[1], index, a[1])
+    store(out[2], index, a[2])
+    store(out[3], index, a[3])
+
+
+@row_kernel
+def _store_phases(out: Real, index: int, length: int, a: Any) -> None:
+    store(out, index, a[0])
+    store(out, index + length, a[1])
+    store(out, index + 2 * length, a[2])
+    store(out, index + 3 * length, a[3])
 
 
 @row_kernel
 def blur_down(
     ring: Samples,
-    oldest: int,
+    top: int,
     start: int,
+    count: int,
     centre: float,
     taps: Real,
     mean: Real,
     square: Real,
-    next_mean: Real,
-    next_square: Real,
 ) -> None:
-    """Weighted mean and mean square of `sample - centre` down each column, for two rows of windows.
-
-    The windows take rows 0 to 10 and 1 to 11 of the ring's 12, counted from `oldest`; columns are
-    counted from `start`.
-    """
-    real = mean.dtype.type
-    middle = real(centre)
-    w0, w1, w2, w3, w4 = taps
-    w = (w0, w1, w2, w3, w4)
-    r0 = ring[oldest % RING, start:]
-    r1 = ring[(oldest + 1) % RING, start:]
-    r2 = ring[(oldest + 2) % RING, start:]
-    r3 = ring[(oldest + 3) % RING, start:]
-    r4 = ring[(oldest + 4) % RING, start:]
-    r5 = ring[(oldest + 5) % RING, start:]
-    r6 = ring[(oldest + 6) % RING, start:]
-    r7 = ring[(oldest + 7) % RING, start:]
-    r8 = ring[(oldest + 8) % RING, start:]
-    r9 = ring[(oldest + 9) % RING, start:]
-    r10 = ring[(oldest + 10) % RING, start:]
-    r11 = ring[(oldest + 11) % RING, start:]
-    for i in range(len(mean)):
-        a0, a1, a2 = real(r0[i]) - middle, real(r1[i]) - middle, real(r2[i]) - middle
-        a3, a4, a5 = real(r3[i]) - middle, real(r4[i]) - middle, real(r5[i]) - middle
-        a6, a7, a8 = real(r6[i]) - middle, real(r7[i]) - middle, real(r8[i]) - middle
-        a9, a10, a11 = real(r9[i]) - middle, real(r10[i]) - middle, real(r11[i]) - middle
-        mean[i] = _window(w, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10)
-        next_mean[i] = _window(w, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)
-        a0, a1, a2, a3 = a0 * a0, a1 * a1, a2 * a2, a3 * a3
-        a4, a5, a6, a7 = a4 * a4, a5 * a5, a6 * a6, a7 * a7
-        a8, a9, a10, a11 = a8 * a8, a9 * a9, a10 * a10, a11 * a11
-        square[i] = _window(w, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10)
-        next_square[i] = _window(w, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)
-
-
-@row_kernel
-def blur_along(row: Real, phases: int, length: int, taps: Real, out: Real) -> None:
-    """Weighted means of 11 neighbouring pixels of one channel; both rows `phases * length` long."""
-    w0, w1, w2, w3, w4 = taps
-    w = (w0, w1, w2, w3, w4)
-    a, b, c, d = row, row[length:], row[2 * length :], row[3 * length :]
-    out0, out1, out2, out3 = out[:length], out[length:], out[2 * length :], out[3 * length :]
-    if phases == 4:
-        for j in range(length):
-            t0, t1, t2, t3 = a[j], b[j], c[j], d[j]
-            t4, t5, t6, t7 = a[j + 1], b[j + 1], c[j + 1], d[j + 1]
-            t8, t9, t10, t11 = a[j + 2], b[j + 2], c[j + 2], d[j + 2]
-            t12, t13 = a[j + 3], b[j + 3]
-            out0[j] = _window(w, t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10)
-            out1[j] = _window(w, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11)
-            out2[j] = _window(w, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12)
-            out3[j] = _window(w, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13)
-    elif phases == 2:
-        for j in range(length):
-            t0, t1, t2, t3, t4, t5 = a[j], b[j], a[j + 1], b[j + 1], a[j + 2], b[j + 2]
-            t6, t7, t8, t9 = a[j + 3], b[j + 3], a[j + 4], b[j + 4]
-            t10, t11 = a[j + 5], b[j + 5]
-            out0[j] = _window(w, t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10)
-            out1[j] = _window(w, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11)
-    else:
-        for j in range(length):
-            out0[j] = _window(
-                w, a[j], a[j + 1], a[j + 2], a[j + 3], a[j + 4], a[j + 5],
-                a[j + 6], a[j + 7], a[j + 8], a[j + 9], a[j + 10],
-            )  # fmt: skip
-
-
-@row_kernel
-def contrast_loss(
-    mean_u: Samples,
-    square_u: Samples,
-    mean_v: Samples,
-    square_v: Samples,
-    gain: float,
-    loss: Samples,
-) -> float:
-    """1 - contrast-structure of each window, from the weighted sums of samples and squares.
+    """Weighted mean and mean square of `sample - centre` down each column, for 4 rows of windows.
 
     Args:
-        mean_u, square_u, mean_v, square_v: the sums, which `gain` times are means.
-        gain: 1 over the sum of the window's weights.
-        loss: gets the result.
+        ring: `[16, M]` the last rows.
+        top: first row of the first window; row r is at r modulo 16.
+        start, count: the columns.
+        centre: makes squares small.
+        taps: outer half of the window's weights.
+        mean, square: `[4, N]` get the result.
+    """
+    middle, w = spread(taps.dtype.type(centre)), _weights(taps)
+    # Modulo 16 as a mask, which is right for negative rows, too.
+    r0, r1 = ring[top & 15, start:], ring[top + 1 & 15, start:]
+    r2, r3 = ring[top + 2 & 15, start:], ring[top + 3 & 15, start:]
+    r4, r5 = ring[top + 4 & 15, start:], ring[top + 5 & 15, start:]
+    r6, r7 = ring[top + 6 & 15, start:], ring[top + 7 & 15, start:]
+    r8, r9 = ring[top + 8 & 15, start:], ring[top + 9 & 15, start:]
+    r10, r11 = ring[top + 10 & 15, start:], ring[top + 11 & 15, start:]
+    r12, r13 = ring[top + 12 & 15, start:], ring[top + 13 & 15, start:]
+    for i in range(0, count, VECTOR_BYTES // taps.itemsize):
+        a = (
+            load(r0, i, middle) - middle, load(r1, i, middle) - middle,
+            load(r2, i, middle) - middle, load(r3, i, middle) - middle,
+            load(r4, i, middle) - middle, load(r5, i, middle) - middle,
+            load(r6, i, middle) - middle, load(r7, i, middle) - middle,
+            load(r8, i, middle) - middle, load(r9, i, middle) - middle,
+            load(r10, i, middle) - middle, load(r11, i, middle) - middle,
+            load(r12, i, middle) - middle, load(r13, i, middle) - middle,
+        )  # fmt: skip
+        _store_rows(mean, i, _group(w, a))
+        a = (
+            a[0] * a[0], a[1] * a[1], a[2] * a[2], a[3] * a[3], a[4] * a[4], a[5] * a[5],
+            a[6] * a[6], a[7] * a[7], a[8] * a[8], a[9] * a[9], a[10] * a[10], a[11] * a[11],
+            a[12] * a[12], a[13] * a[13],
+        )  # fmt: skip
+        _store_rows(square, i, _group(w, a))
+
+
+@row_kernel
+def _group_along(w: Any, row: Real, j: int, length: int) -> Any:
+    """Weighted sums of 11 neighbouring pixels, from sample `j` of each phase on."""
+    k, l, m = j + length, j + 2 * length, j + 3 * length
+    zero = w[0]
+    return _group(w, (
+        load(row, j, zero), load(row, k, zero), load(row, l, zero), load(row, m, zero),
+        load(row, j + 1, zero), load(row, k + 1, zero),
+        load(row, l + 1, zero), load(row, m + 1, zero),
+        load(row, j + 2, zero), load(row, k + 2, zero),
+        load(row, l + 2, zero), load(row, m + 2, zero),
+        load(row, j + 3, zero), load(row, k + 3, zero),
+    ))  # fmt: skip
+
+
+@row_kernel
+def blur_along(
+    mean: Real, square: Real, length: int, taps: Real, gain: float, means: Real, variances: Real
+) -> None:
+    """Window means and variances of a row, from column means and mean squares.
+
+    What comes out is `1 / gain` times too large, gain being 1 over the sum of the window's weights.
+    """
+    w, factor = _weights(taps), spread(taps.dtype.type(gain))
+    for j in range(0, length, VECTOR_BYTES // taps.itemsize):
+        a = _group_along(w, mean, j, length)
+        _store_phases(means, j, length, a)
+        b = _group_along(w, square, j, length)
+        _store_phases(variances, j, length, (
+            b[0] - factor * (a[0] * a[0]), b[1] - factor * (a[1] * a[1]),
+            b[2] - factor * (a[2] * a[2]), b[3] - factor * (a[3] * a[3]),
+        ))  # fmt: skip
+
+
+@row_kernel
+def contrast_along(
+    mean: Samples,
+    square: Samples,
+    variance_u: Samples,
+    length: int,
+    taps: Samples,
+    gain: float,
+    loss: Samples,
+    mean_v: Samples,
+    variance_v: Samples,
+) -> None:
+    """`blur_along` of v; adds half of 1 - contrast-structure of each window to `loss`."""
+    w, factor, c2 = _weights(taps), spread(np.float32(gain)), spread(np.float32(2 * C2 / gain))
+    for j in range(0, length, VECTOR_BYTES // taps.itemsize):
+        a = _group_along(w, mean, j, length)
+        a = a[0] * a[0], a[1] * a[1], a[2] * a[2], a[3] * a[3]
+        store(mean_v, j, a[0])
+        b = _group_along(w, square, j, length)
+        store(variance_v, j, b[0] - factor * a[0])
+        _add(loss, j, load(variance_u, j, c2), b[0] - factor * a[0], c2)
+        _add(loss, j + length, load(variance_u, j + length, c2), b[1] - factor * a[1], c2)
+        _add(loss, j + 2 * length, load(variance_u, j + 2 * length, c2), b[2] - factor * a[2], c2)
+        _add(loss, j + 3 * length, load(variance_u, j + 3 * length, c2), b[3] - factor * a[3], c2)
+
+
+@row_kernel
+def _add(loss: Samples, i: int, u: Any, v: Any, c2: Any) -> None:
+    store(loss, i, load(loss, i, c2) + u / (u + v + c2))
+
+
+@row_kernel
+def risk(
+    mean_u: Samples, variance_u: Samples, mean_v: Samples, variance_v: Samples, gain: float
+) -> float:
+    """How delicate windows are.
 
     Returns:
-        how delicate the row is: the sum of what an error of one part in the mean squares makes of
-        the losses, where windows are so alike that their errors are, too.
+        the sum of what an error of one part in the mean squares makes of the losses, where windows
+        are so alike that their errors are, too.
     """
-    half, one, factor = np.float32(0.5), np.float32(1), np.float32(gain)
-    # All variances below are 1 / gain times too large, and so are these.
-    c2, noise = np.float32(C2 / gain), np.float32(16 / gain)
-    risk = np.float32(0)
-    for i in range(len(loss)):
-        energy_u, energy_v = mean_u[i] * mean_u[i], mean_v[i] * mean_v[i]
-        variance_u = square_u[i] - factor * energy_u
-        variance_v = square_v[i] - factor * energy_v
-        total, dither = half * (variance_u + variance_v) + c2, noise + variance_v
-        inverse = one / (total * dither)
-        value = variance_u * (inverse * dither)
-        loss[i] = value
-        risk += inverse * (energy_u * dither + half * noise * value * energy_v)
-    return gain * float(risk)
+    half, one = spread(np.float32(0.5)), spread(np.float32(1))
+    c2, noise = spread(np.float32(C2 / gain)), spread(np.float32(16 / gain))
+    sums = spread(np.float32(0))
+    for i in range(0, len(mean_u), VECTOR_BYTES // mean_u.itemsize):
+        mean, total = load(mean_u, i, one), load(mean_v, i, one)
+        u, v = load(variance_u, i, one), load(variance_v, i, one)
+        dither = noise + v
+        inverse = one / ((half * (u + v) + c2) * dither)
+        energy = half * noise * (u * dither * inverse) * total
+        sums = sums + inverse * (mean * mean * dither + energy)
+    return gain * float(sum_of(sums))
 
 
 @row_kernel
 def losses(
     mean_u: Array,
-    square_u: Array,
+    variance_u: Array,
     mean_v: Array,
-    square_v: Array,
+    variance_v: Array,
     gain: float,
     contrast: Array,
     ssim: Array,
 ) -> None:
-    """1 - contrast-structure and 1 - SSIM of each window, in float64; see `contrast_loss`."""
+    """1 - contrast-structure and 1 - SSIM of each window, in float64; see `blur_along`."""
     for i in range(len(contrast)):
-        mean, total = gain * mean_u[i], gain * mean_v[i]
-        variance_u, variance_v = (
-            gain * square_u[i] - mean * mean,
-            gain * square_v[i] - total * total,
-        )
-        value = variance_u / (0.5 * (variance_u + variance_v) + C2)
-        total += CENTRE
+        mean, total = gain * mean_u[i], gain * mean_v[i] + CENTRE
+        value = variance_u[i] / (0.5 * (variance_u[i] + variance_v[i]) + C2 / gain)
         luminance = mean * mean / (0.5 * (mean * mean + total * total) + C1)
         contrast[i] = value
         ssim[i] = value + luminance - value * luminance
 
 
 @row_kernel
-def accumulate(row: Real, sums: Array) -> None:
-    """Add a row to the sums of its windows."""
+def accumulate(row: Real, factor: float, sums: Array) -> None:
+    """Add `factor` times a row to the sums of its windows."""
     for i in range(len(sums)):
-        sums[i] += row[i]
+        sums[i] += factor * row[i]
 
 
 @row_kernel
-def halve_phases(above: Samples, below: Samples, length: int, out: Samples) -> None:
-    """Means of 2x2 pixels of two rows whose left and right pixels are in neighbouring phases."""
-    quarter = np.float32(0.25)
-    a, b = above[length:], below[length:]
-    for j in range(length):
-        out[j] = quarter * ((above[j] + a[j]) + (below[j] + b[j]))
+def halve(above: Samples, below: Samples, length: int, half: int, out: Samples) -> None:
+    """Means of 2x2 pixels of two rows; `half` is the length of the result's phases."""
+    quarter = spread(np.float32(0.25))
+    step = VECTOR_BYTES // out.itemsize
+    for j in range(0, half, step):
+        for pair in range(2):
+            i = 2 * (pair * length + j)
+            a = _sum_of_blocks(above, below, i, length, quarter)
+            b = _sum_of_blocks(above, below, i + step, length, quarter)
+            store(out, pair * half + j, evens(a, b))
+            store(out, (pair + 2) * half + j, odds(a, b))
 
 
 @row_kernel
-def halve_neighbours(above: Samples, below: Samples, length: int, out: Samples) -> None:
-    """Means of 2x2 pixels of two rows of one phase; `length` is that of the result."""
-    quarter = np.float32(0.25)
-    for j in range(length):
-        out[j] = quarter * ((above[2 * j] + above[2 * j + 1]) + (below[2 * j] + below[2 * j + 1]))
+def _sum_of_blocks(above: Samples, below: Samples, i: int, length: int, quarter: Any) -> Any:
+    k = i + length
+    upper = load(above, i, quarter) + load(above, k, quarter)
+    return quarter * (upper + (load(below, i, quarter) + load(below, k, quarter)))

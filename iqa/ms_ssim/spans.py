@@ -15,8 +15,8 @@ Integers = NDArray[np.int64]
 
 MARGIN = len(WINDOW) - 1
 COARSEST = 2 ** (SCALES - 1)
-# Two rows of every scale are made at a time.
-STEP = 2 * COARSEST
+# Four rows of every scale are made at a time.
+STEP = 4 * COARSEST
 
 
 class Span(NamedTuple):
@@ -26,11 +26,13 @@ class Span(NamedTuple):
     full scale, so that each scale is made of the samples 2 i and 2 i + 1 of the last.
 
     Attributes:
-        source: the pixel that each of the block's samples is, consecutive from the 16th on.
+        source: the pixel that each of the block's samples is.
+        regular: the first sample of the consecutive ones; the 16th at most.
         windows: `[5, 2]` first and last (exclusive) window of each scale, by their first sample.
     """
 
     source: Integers
+    regular: int
     windows: Integers
 
 
@@ -67,4 +69,6 @@ def _span(lengths: Sequence[int], pads: Sequence[int], start: int, stop: int) ->
     source = start // COARSEST + sample // COARSEST
     for scale in reversed(range(SCALES - 1)):
         source = np.maximum(2 * source - pads[scale] + (sample >> scale) % 2, 0)
-    return Span(np.minimum(source, lengths[0] - 1), windows)
+    repeats = np.flatnonzero(np.diff(source) != 1)
+    regular = int(repeats[-1]) + 1 if len(repeats) else 0
+    return Span(np.minimum(source, lengths[0] - 1), regular, windows)

@@ -12,15 +12,14 @@ from iqa.images import Image
 from iqa.jit import row_kernel
 from iqa.ms_ssim import rows
 from iqa.ms_ssim.pooling import SCALES, WINDOW
-from iqa.ms_ssim.rows import RING, Array, Real, Samples
+from iqa.ms_ssim.rows import GROUP, PHASES, RING, Array, Real, Samples, Words
 from iqa.ms_ssim.spans import Span
 
-PHASES = (4, 2, 1, 1, 1)
 LANES = 16
-SLACK = 2 * LANES
+SLACK = 4 * LANES
 CACHE_LINE = 64
-# Of the lines `fields`: eight of column means, four of window means, then the losses.
-ALONG, CONTRAST, SSIM = 8, 12, 13
+FIELDS = 4
+CONTRAST, SSIM = 4, 5
 
 MIDDLE = len(WINDOW) // 2
 # Weights in units of the middle one, which saves its multiplication; to be made up for by `GAIN`.
@@ -34,28 +33,39 @@ class Lines(NamedTuple):
     """The line buffers of a sweep; nothing is taken over from one block to the next.
 
     Attributes:
-        planes: uint8 `[2, C, N]`, a row of each image.
-        rings: float32 `[2, 5, 12, M]`, the last rows of each scale of u and v, see `rows`.
-        fields32, fields64: `[14, M]`, filtered rows.
+        planes: uint8 `[2, C, 4 N]`, a row of each image.
+        words: uint32 `[2, C, N]`, the same memory.
+        rings: float32 `[2, 5, 16, M]`, the last rows of each scale of u and v, see `rows`.
+        columns32, columns64: `[4, 4, P]`, column mean and mean square of u and those of v, of each
+            row of a group, of one channel.
+        windows32, windows64: `[6, P]`, window mean and variance of u and those of v, of one row and
+            channel; then losses.
         sums: float64 `[5, M]`.
     """
 
     planes: Image
+    words: Words
     rings: Samples
-    fields32: Samples
-    fields64: Array
+    columns32: Samples
+    columns64: Array
+    windows32: Samples
+    windows64: Array
     sums: Array
 
 
 def lines(columns: int, channels: int) -> Lines:
     """Line buffers for blocks of up to so many samples a row."""
-    pixels = 4 * (-(-columns // (4 * LANES)) * LANES)
+    pixels = PHASES * (-(-columns // (PHASES * LANES)) * LANES)
     width = pixels * channels + SLACK
+    planes = _aligned((2, channels, pixels), np.uint8)
     return Lines(
-        _aligned((2, channels, pixels), np.uint8),
+        planes,
+        planes.view(np.uint32),
         _aligned((2, SCALES, RING, width), np.float32),
-        _aligned((SSIM + 1, width), np.float32),
-        _aligned((SSIM + 1, width), np.float64),
+        _aligned((FIELDS, GROUP, pixels + SLACK), np.float32),
+        _aligned((FIELDS, GROUP, pixels + SLACK), np.float64),
+        _aligned((SSIM + 1, pixels + SLACK), np.float32),
+        _aligned((SSIM + 1, pixels + SLACK), np.float64),
         _aligned((SCALES, width), np.float64),
     )
 
@@ -69,80 +79,101 @@ def _aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Any:
 
 
 @row_kernel
-def _vectors(samples: int) -> int:
-    """`samples`, or as many more as fill whole vectors."""
-    return (samples + LANES - 1) // LANES * LANES
+def _phase_length(columns: int, scale: int) -> int:
+    """Samples of a row's phases, in whole vectors."""
+    pixels = columns >> scale
+    return (pixels + PHASES * LANES - 1) // (PHASES * LANES) * LANES
 
 
 @row_kernel
 def _load(
-    line: Image, other: Image, columns: Any, channels: int, length: int, slot: int, buffers: Lines
-) -> None:
-    planes = buffers.planes
-    rows.separate(line, columns, channels, planes[0])
-    rows.separate(other, columns, channels, planes[1])
+    line: Image, other: Image, columns: Any, regular: int, channels: int, length: int,
+    slot: int, buffers: Lines,
+) -> None:  # fmt: skip
+    rows.separate(line, columns, regular, channels, buffers.planes[0])
+    rows.separate(other, columns, regular, channels, buffers.planes[1])
     for c in range(channels):
-        start = c * 4 * length
+        start = c * PHASES * length
         u, v = buffers.rings[0, 0, slot, start:], buffers.rings[1, 0, slot, start:]
-        rows.load(planes[0, c], planes[1, c], length, u, v)
+        rows.split(buffers.words[0, c], buffers.words[1, c], length, u, v)
 
 
 @row_kernel
 def _blur_down(
-    rings: Samples, scale: int, top: int, channels: int, plane: int, taps: Real, fields: Real
+    rings: Samples, scale: int, top: int, start: int, count: int, taps: Real, columns: Real
 ) -> None:
-    """Lines 0 to 3 and 4 to 7 of `fields`: column means of the windows of rows `top`, `top + 1`."""
-    oldest, middle = top % RING, (top + RING // 2) % RING
+    """Column means and mean squares of the windows of rows `top` to `top + 3`."""
     for which in range(2):
         ring = rings[which, scale]
-        first, second = 2 * which, 2 * which + 4
-        for c in range(channels):
-            a, b = c * plane, (c + 1) * plane
-            # What the float64 lines yield in the end includes the means, so they keep them.
-            centre = rows.centre_of(ring[middle, a:b]) if taps.itemsize == 4 else 0.0
-            rows.blur_down(
-                ring, oldest, a, centre, taps,
-                fields[first, a:b], fields[first + 1, a:b],
-                fields[second, a:b], fields[second + 1, a:b],
-            )  # fmt: skip
+        # What the float64 lines yield in the end includes the means, so they keep them.
+        centre = 0.0
+        if taps.itemsize == 4:
+            centre = rows.centre_of(ring[(top + RING // 2) % RING, start : start + count])
+        rows.blur_down(
+            ring, top, start, count, centre, taps, columns[2 * which], columns[2 * which + 1]
+        )
 
 
 @row_kernel
 def _blur_along(
-    fields: Real, which: int, channels: int, phases: int, length: int, taps: Real
+    columns: Real, row: int, length: int, taps: Real, gain: float, windows: Real
 ) -> None:
-    """Lines 8 to 11 of `fields`: window means of the first or second row of `_blur_down`."""
-    for field in range(4):
-        for c in range(channels):
-            start = c * phases * length
-            rows.blur_along(
-                fields[4 * which + field, start:], phases, length, taps,
-                fields[ALONG + field, start:],
-            )  # fmt: skip
+    for which in range(2):
+        rows.blur_along(
+            columns[2 * which, row], columns[2 * which + 1, row], length, taps, gain,
+            windows[2 * which], windows[2 * which + 1],
+        )  # fmt: skip
 
 
 @row_kernel
-def _halve(
-    above: Samples, below: Samples, channels: int, phases: int, length: int, half: int, out: Samples
-) -> None:
-    if phases == 1:
-        for c in range(channels):
-            rows.halve_neighbours(above[c * length :], below[c * length :], half, out[c * half :])
-    else:
-        for p in range(channels * phases // 2):
-            a = 2 * p * length
-            rows.halve_phases(above[a:], below[a:], length, out[p * length :])
+def _add_fast(
+    top: int, first: int, last: int, scale: int, start: int, length: int, taps: Samples,
+    tolerance: float, buffers: Lines,
+) -> bool:  # fmt: skip
+    """Add the losses of a group of rows, made in float32, unless they are too delicate for that."""
+    columns, windows = buffers.columns32, buffers.windows32
+    count = PHASES * length
+    _blur_down(buffers.rings, scale, top, start, count, taps, columns)
+    loss = windows[CONTRAST, :count]
+    loss[:] = 0
+    risk = 0.0
+    for row in range(first, last):
+        rows.blur_along(columns[0, row], columns[1, row], length, taps, GAIN_32, windows[0], windows[1])
+        rows.contrast_along(columns[2, row], columns[3, row], windows[1], length, taps, GAIN_32, loss, windows[2], windows[3])
+        # A phase stands for the others, as windows overlap.
+        risk += rows.risk(
+            windows[0, :length], windows[1, :length], windows[2, :length], windows[3, :length],
+            GAIN_32,
+        )  # fmt: skip
+    good = risk <= tolerance * length * (last - first)
+    if good:
+        rows.accumulate(loss, 2.0, buffers.sums[scale, start : start + count])
+    return good
 
 
 @row_kernel
-def _write_map(
-    ssim_loss: Array, channels: int, length: int, first: int, last: int, out: Samples
-) -> None:
-    for column in range(first, last):
-        loss = 0.0
-        for c in range(channels):
-            loss += ssim_loss[(c * 4 + column % 4) * length + column // 4]
-        out[column - first] = 1 - loss / channels
+def _add_exact(
+    top: int, first: int, last: int, scale: int, start: int, length: int, taps: Array,
+    add: bool, across: Span, share: float, buffers: Lines, local: Samples,
+) -> None:  # fmt: skip
+    """The same in float64; subtract a share of 1 - SSIM from the rows of `local`."""
+    columns, windows = buffers.columns64, buffers.windows64
+    count = PHASES * length
+    _blur_down(buffers.rings, scale, top, start, count, taps, columns)
+    for row in range(first, last):
+        _blur_along(columns, row, length, taps, GAIN, windows)
+        rows.losses(
+            windows[0, :count], windows[1, :count], windows[2, :count], windows[3, :count],
+            GAIN, windows[CONTRAST, :count], windows[SSIM, :count],
+        )  # fmt: skip
+        if add:
+            kind = SSIM if scale == SCALES - 1 else CONTRAST
+            rows.accumulate(windows[kind, :count], 1.0, buffers.sums[scale, start : start + count])
+        if local.size > 0:
+            left, right = across.windows[0]
+            for column in range(left, right):
+                loss = windows[SSIM, column % PHASES * length + column // PHASES]
+                local[row - first, column - left] -= share * loss
 
 
 @row_kernel
@@ -165,96 +196,65 @@ def sweep(
         x, y: uint8 `[H, W * C]`.
         channels: C.
         down, across: the block.
-        tolerance: a row whose mean `rows.contrast_loss` risk is above it is made in float64.
+        tolerance: rows whose mean `rows.contrast_loss` risk is above it are made in float64.
         taps32, taps: `TAPS` in both precisions.
         buffers: line buffers that are wide enough.
-        local: `[rows, columns]` of the block's windows gets their SSIM, mean over channels; of no
-            size if that is not asked for.
+        local: `[rows, columns]` of the block's windows, full of ones, gets their SSIM, mean over
+            channels; of no size if that is not asked for.
         out: `[5, C]` gets the sums of 1 - contrast-structure, in the last row of 1 - SSIM.
     """
-    rings, fields32, fields64, sums = (
-        buffers.rings, buffers.fields32, buffers.fields64, buffers.sums,
-    )  # fmt: skip
-    inside = min(
-        len(across.source), rows.IRREGULAR + x.shape[1] // channels - across.source[rows.IRREGULAR]
-    )
+    rings, sums, width = buffers.rings, buffers.sums, len(across.source)
+    inside = min(width, across.regular + x.shape[1] // channels - across.source[across.regular])
     columns = across.source[:inside]
     buffers.planes[:, :, inside:] = 0
     sums[:] = 0
     for scale in range(SCALES):
-        wide = channels * PHASES[scale] * _vectors(len(across.source) // PHASES[scale] >> scale)
-        rings[:, scale, :, wide : wide + SLACK] = 0
-        if scale == 0:
-            fields32[:, wide : wide + SLACK] = 0
-            fields64[:] = 0
+        count = PHASES * _phase_length(width, scale)
+        rings[:, scale, :, channels * count : channels * count + SLACK] = 0
+        buffers.columns32[:, :, count : count + SLACK] = 0
+        buffers.columns64[:, :, count : count + SLACK] = 0
 
     for step in range(len(down.source)):
         line = down.source[step]
-        length = _vectors(len(across.source) // 4)
-        _load(x[line], y[line], columns, channels, length, step % RING, buffers)
+        _load(
+            x[line], y[line], columns, across.regular, channels, _phase_length(width, 0),
+            step % RING, buffers,
+        )  # fmt: skip
         row = step
         for scale in range(SCALES):
-            if row % 2 == 0:
-                break
-            phases = PHASES[scale]
-            length = _vectors(len(across.source) // phases >> scale)
-            wide = channels * phases * length
-            top = row - (RING - 1)
-            first, last = down.windows[scale]
-            if first - 1 <= top < last:
-                fast = tolerance > 0 and scale < SCALES - 1
-                if fast:
-                    _blur_down(rings, scale, top, channels, phases * length, taps32, fields32)
-                exact = False
-                for which in range(2):
-                    if not first <= top + which < last:
-                        continue
-                    risk = np.inf
-                    if fast:
-                        _blur_along(fields32, which, channels, phases, length, taps32)
-                        risk = rows.contrast_loss(
-                            fields32[ALONG, :wide], fields32[ALONG + 1, :wide],
-                            fields32[ALONG + 2, :wide], fields32[ALONG + 3, :wide],
-                            GAIN_32, fields32[CONTRAST, :wide],
-                        )  # fmt: skip
-                    good = risk <= tolerance * wide
-                    mapped = scale == 0 and local.size > 0
-                    if good:
-                        rows.accumulate(fields32[CONTRAST, :wide], sums[scale, :wide])
+            length = _phase_length(width, scale)
+            top = row - (RING - 3)
+            first, last = max(down.windows[scale, 0] - top, 0), min(down.windows[scale, 1] - top, GROUP)
+            if row % GROUP == GROUP - 1 and first < last:
+                mapped = scale == 0 and local.size > 0
+                for c in range(channels):
+                    start = c * PHASES * length
+                    good = tolerance > 0 and scale < SCALES - 1 and _add_fast(
+                        top, first, last, scale, start, length, taps32, tolerance, buffers
+                    )
                     if mapped or not good:
-                        if not exact:
-                            _blur_down(rings, scale, top, channels, phases * length, taps, fields64)
-                            exact = True
-                        _blur_along(fields64, which, channels, phases, length, taps)
-                        rows.losses(
-                            fields64[ALONG, :wide], fields64[ALONG + 1, :wide],
-                            fields64[ALONG + 2, :wide], fields64[ALONG + 3, :wide],
-                            GAIN, fields64[CONTRAST, :wide], fields64[SSIM, :wide],
+                        above = top + first - down.windows[0, 0] if mapped else 0
+                        _add_exact(
+                            top, first, last, scale, start, length, taps, not good, across,
+                            1 / channels, buffers, local[above:] if mapped else local[:0],
                         )  # fmt: skip
-                        if not good:
-                            kind = SSIM if scale == SCALES - 1 else CONTRAST
-                            rows.accumulate(fields64[kind, :wide], sums[scale, :wide])
-                        if mapped:
-                            _write_map(
-                                fields64[SSIM], channels, length, across.windows[0, 0],
-                                across.windows[0, 1], local[top + which - first],
-                            )  # fmt: skip
-            if scale == SCALES - 1:
+            if row % 2 == 0 or scale == SCALES - 1:
                 break
             above, below = (row - 1) % RING, row % RING
             row //= 2
-            half = _vectors(len(across.source) // PHASES[scale + 1] >> (scale + 1))
+            half = _phase_length(width, scale + 1)
             for field in range(2):
-                _halve(
-                    rings[field, scale, above], rings[field, scale, below], channels, phases,
-                    length, half, rings[field, scale + 1, row % RING],
-                )  # fmt: skip
+                for c in range(channels):
+                    start = c * PHASES * length
+                    rows.halve(
+                        rings[field, scale, above, start:], rings[field, scale, below, start:],
+                        length, half, rings[field, scale + 1, row % RING, c * PHASES * half :],
+                    )  # fmt: skip
 
     for scale in range(SCALES):
-        phases = PHASES[scale]
-        length = _vectors(len(across.source) // phases >> scale)
+        length = _phase_length(width, scale)
         for c in range(channels):
             total = 0.0
             for column in range(across.windows[scale, 0], across.windows[scale, 1]):
-                total += sums[scale, (c * phases + column % phases) * length + column // phases]
+                total += sums[scale, (c * PHASES + column % PHASES) * length + column // PHASES]
             out[scale, c] = total

@@ -1,0 +1,134 @@
+"""Vectors of numbers as a Numba type, for loops that LLVM does not vectorise by itself.
+
+It gives up where it would have to check many pointers for overlap, and a filter that keeps several
+rows in registers has many. A vector takes 64 bytes: one AVX-512 register, or several smaller ones.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core.typing import signature
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+VECTOR_BYTES = 64
+INDEX = ir.IntType(32)
+
+
+class Lanes(types.Type):
+    """As many numbers of one type as a vector holds; has `+`, `-`, `*` and `/`."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        self.count = 8 * VECTOR_BYTES // dtype.bitwidth
+        super().__init__(name=f"Lanes({dtype})")
+
+
+@register_model(Lanes)
+class _Model(models.PrimitiveModel):  # type: ignore[misc] # Numba has no types
+    def __init__(self, manager: Any, lanes: Lanes) -> None:
+        element = manager.lookup(lanes.dtype).get_value_type()
+        super().__init__(manager, lanes, ir.VectorType(element, lanes.count))
+
+
+def _place(context: Any, builder: Any, array: Any, value: Any, index: Any, count: int) -> Any:
+    """Pointer to `count` elements of a contiguous array."""
+    first = builder.gep(context.make_array(array)(context, builder, value).data, [index])
+    return builder.bitcast(first, ir.VectorType(first.type.pointee, count).as_pointer())
+
+
+@intrinsic
+def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
+    """Consecutive elements of a float array from `index` on, as numbers of the type of `like`."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        place = _place(context, builder, array, *arguments[:2], like.count)
+        vector = builder.load(place, align=array.dtype.bitwidth // 8)
+        return vector if array.dtype == like.dtype else builder.fpext(vector, arguments[2].type)
+
+    return like(array, types.intp, like), generate
+
+
+@intrinsic
+def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """Write a vector to consecutive elements of an array of its type."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        place = _place(context, builder, array, *arguments[:2], lanes.count)
+        builder.store(arguments[2], place, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
+
+
+@intrinsic
+def spread(typing: Any, number: Any) -> Any:
+    """A vector of equal numbers."""
+    lanes = Lanes(number)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        blank = ir.Constant(context.get_value_type(lanes), ir.Undefined)
+        first = builder.insert_element(blank, arguments[0], INDEX(0))
+        everywhere = ir.Constant(ir.VectorType(INDEX, lanes.count), [0] * lanes.count)
+        return builder.shuffle_vector(first, blank, everywhere)
+
+    return lanes(number), generate
+
+
+@intrinsic
+def sum_of(typing: Any, lanes: Any) -> Any:
+    """Sum of a vector's numbers."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        parts = [builder.extract_element(arguments[0], INDEX(i)) for i in range(lanes.count)]
+        while len(parts) > 1:
+            parts = [builder.fadd(a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+    return lanes.dtype(lanes), generate
+
+
+def _every_second(lanes: Lanes, first: int) -> Any:
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        mask = ir.Constant(ir.VectorType(INDEX, lanes.count), list(range(first, 2 * lanes.count, 2)))
+        return builder.shuffle_vector(*arguments, mask)
+
+    return lanes(lanes, lanes), generate
+
+
+@intrinsic
+def evens(typing: Any, low: Any, high: Any) -> Any:
+    """Numbers 0, 2, 4, ... of two vectors one after the other."""
+    return _every_second(low, 0)
+
+
+@intrinsic
+def odds(typing: Any, low: Any, high: Any) -> Any:
+    """Numbers 1, 3, 5, ... of two vectors one after the other."""
+    return _every_second(low, 1)
+
+
+def _define(operation: Any, instruction: str) -> None:
+    @infer_global(operation)
+    class _Template(AbstractTemplate):  # type: ignore[misc] # Numba has no types
+        def generic(self, arguments: Any, _: Any) -> Any:
+            if isinstance(arguments[0], Lanes) and arguments[0] == arguments[-1]:
+                return signature(arguments[0], *arguments)
+            return None
+
+    @lower_builtin(operation, Lanes, Lanes)  # type: ignore[untyped-decorator] # Numba has no types
+    def _lower(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        return getattr(builder, instruction)(*arguments)
+
+
+for _operation, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _define(_operation, _instruction)
