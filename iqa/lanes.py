@@ -15,6 +15,9 @@ from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
+# Its declared type says that callers give the typing context, too.
+compiled: Any = intrinsic
+
 VECTOR_BYTES = 64
 INDEX = ir.IntType(32)
 
@@ -29,7 +32,7 @@ class Lanes(types.Type):
 
 
 @register_model(Lanes)
-class _Model(models.PrimitiveModel):  # type: ignore[misc] # Numba has no types
+class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, lanes: Lanes) -> None:
         element = manager.lookup(lanes.dtype).get_value_type()
         super().__init__(manager, lanes, ir.VectorType(element, lanes.count))
@@ -41,7 +44,7 @@ def _place(context: Any, builder: Any, array: Any, value: Any, index: Any, count
     return builder.bitcast(first, ir.VectorType(first.type.pointee, count).as_pointer())
 
 
-@intrinsic
+@compiled
 def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
     """Consecutive elements of a float array from `index` on, as numbers of the type of `like`."""
 
@@ -53,7 +56,7 @@ def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
     return like(array, types.intp, like), generate
 
 
-@intrinsic
+@compiled
 def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """Write a vector to consecutive elements of an array of its type."""
 
@@ -65,7 +68,7 @@ def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), generate
 
 
-@intrinsic
+@compiled
 def spread(typing: Any, number: Any) -> Any:
     """A vector of equal numbers."""
     lanes = Lanes(number)
@@ -79,7 +82,7 @@ def spread(typing: Any, number: Any) -> Any:
     return lanes(number), generate
 
 
-@intrinsic
+@compiled
 def sum_of(typing: Any, lanes: Any) -> Any:
     """Sum of a vector's numbers."""
 
@@ -94,19 +97,21 @@ def sum_of(typing: Any, lanes: Any) -> Any:
 
 def _every_second(lanes: Lanes, first: int) -> Any:
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        mask = ir.Constant(ir.VectorType(INDEX, lanes.count), list(range(first, 2 * lanes.count, 2)))
+        mask = ir.Constant(
+            ir.VectorType(INDEX, lanes.count), list(range(first, 2 * lanes.count, 2))
+        )
         return builder.shuffle_vector(*arguments, mask)
 
     return lanes(lanes, lanes), generate
 
 
-@intrinsic
+@compiled
 def evens(typing: Any, low: Any, high: Any) -> Any:
     """Numbers 0, 2, 4, ... of two vectors one after the other."""
     return _every_second(low, 0)
 
 
-@intrinsic
+@compiled
 def odds(typing: Any, low: Any, high: Any) -> Any:
     """Numbers 1, 3, 5, ... of two vectors one after the other."""
     return _every_second(low, 1)
@@ -114,13 +119,13 @@ def odds(typing: Any, low: Any, high: Any) -> Any:
 
 def _define(operation: Any, instruction: str) -> None:
     @infer_global(operation)
-    class _Template(AbstractTemplate):  # type: ignore[misc] # Numba has no types
+    class _Template(AbstractTemplate):
         def generic(self, arguments: Any, _: Any) -> Any:
             if isinstance(arguments[0], Lanes) and arguments[0] == arguments[-1]:
                 return signature(arguments[0], *arguments)
             return None
 
-    @lower_builtin(operation, Lanes, Lanes)  # type: ignore[untyped-decorator] # Numba has no types
+    @lower_builtin(operation, Lanes, Lanes)
     def _lower(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         return getattr(builder, instruction)(*arguments)
 

@@ -93,7 +93,9 @@ def _weights(taps: Real) -> Any:
 @row_kernel
 def _window(w: Any, a: Any) -> Any:
     """Weighted sum of the first 11 of `a`; the window is symmetric and its middle weighs 1."""
-    pairs = w[0] * (a[0] + a[10]) + w[1] * (a[1] + a[9]) + w[2] * (a[2] + a[8]) + w[3] * (a[3] + a[7])
+    pairs = (
+        w[0] * (a[0] + a[10]) + w[1] * (a[1] + a[9]) + w[2] * (a[2] + a[8]) + w[3] * (a[3] + a[7])
+    )
     return pairs + (w[4] * (a[4] + a[6]) + a[5])
 
 
@@ -171,15 +173,15 @@ def blur_down(
 @row_kernel
 def _group_along(w: Any, row: Real, j: int, length: int) -> Any:
     """Weighted sums of 11 neighbouring pixels, from sample `j` of each phase on."""
-    k, l, m = j + length, j + 2 * length, j + 3 * length
-    zero = w[0]
+    k, m, n = j + length, j + 2 * length, j + 3 * length
+    like = w[0]
     return _group(w, (
-        load(row, j, zero), load(row, k, zero), load(row, l, zero), load(row, m, zero),
-        load(row, j + 1, zero), load(row, k + 1, zero),
-        load(row, l + 1, zero), load(row, m + 1, zero),
-        load(row, j + 2, zero), load(row, k + 2, zero),
-        load(row, l + 2, zero), load(row, m + 2, zero),
-        load(row, j + 3, zero), load(row, k + 3, zero),
+        load(row, j, like), load(row, k, like), load(row, m, like), load(row, n, like),
+        load(row, j + 1, like), load(row, k + 1, like),
+        load(row, m + 1, like), load(row, n + 1, like),
+        load(row, j + 2, like), load(row, k + 2, like),
+        load(row, m + 2, like), load(row, n + 2, like),
+        load(row, j + 3, like), load(row, k + 3, like),
     ))  # fmt: skip
 
 
@@ -211,15 +213,18 @@ def contrast_along(
     taps: Samples,
     gain: float,
     loss: Samples,
-    mean_v: Samples,
+    energy_v: Samples,
     variance_v: Samples,
 ) -> None:
-    """`blur_along` of v; adds half of 1 - contrast-structure of each window to `loss`."""
+    """`blur_along` of v, and half of 1 - contrast-structure of each window added to `loss`.
+
+    Of v it leaves what `risk` wants: squared mean and variance of the first phase.
+    """
     w, factor, c2 = _weights(taps), spread(np.float32(gain)), spread(np.float32(2 * C2 / gain))
     for j in range(0, length, VECTOR_BYTES // taps.itemsize):
         a = _group_along(w, mean, j, length)
         a = a[0] * a[0], a[1] * a[1], a[2] * a[2], a[3] * a[3]
-        store(mean_v, j, a[0])
+        store(energy_v, j, a[0])
         b = _group_along(w, square, j, length)
         store(variance_v, j, b[0] - factor * a[0])
         _add(loss, j, load(variance_u, j, c2), b[0] - factor * a[0], c2)
@@ -235,9 +240,9 @@ def _add(loss: Samples, i: int, u: Any, v: Any, c2: Any) -> None:
 
 @row_kernel
 def risk(
-    mean_u: Samples, variance_u: Samples, mean_v: Samples, variance_v: Samples, gain: float
+    mean_u: Samples, variance_u: Samples, energy_v: Samples, variance_v: Samples, gain: float
 ) -> float:
-    """How delicate windows are.
+    """How delicate windows are; `energy_v` is the square of the mean of v.
 
     Returns:
         the sum of what an error of one part in the mean squares makes of the losses, where windows
@@ -247,11 +252,11 @@ def risk(
     c2, noise = spread(np.float32(C2 / gain)), spread(np.float32(16 / gain))
     sums = spread(np.float32(0))
     for i in range(0, len(mean_u), VECTOR_BYTES // mean_u.itemsize):
-        mean, total = load(mean_u, i, one), load(mean_v, i, one)
+        mean, square = load(mean_u, i, one), load(energy_v, i, one)
         u, v = load(variance_u, i, one), load(variance_v, i, one)
         dither = noise + v
         inverse = one / ((half * (u + v) + c2) * dither)
-        energy = half * noise * (u * dither * inverse) * total
+        energy = half * noise * (u * dither * inverse) * square
         sums = sums + inverse * (mean * mean * dither + energy)
     return gain * float(sum_of(sums))
 

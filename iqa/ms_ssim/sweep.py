@@ -115,17 +115,6 @@ def _blur_down(
 
 
 @row_kernel
-def _blur_along(
-    columns: Real, row: int, length: int, taps: Real, gain: float, windows: Real
-) -> None:
-    for which in range(2):
-        rows.blur_along(
-            columns[2 * which, row], columns[2 * which + 1, row], length, taps, gain,
-            windows[2 * which], windows[2 * which + 1],
-        )  # fmt: skip
-
-
-@row_kernel
 def _add_fast(
     top: int, first: int, last: int, scale: int, start: int, length: int, taps: Samples,
     tolerance: float, buffers: Lines,
@@ -138,8 +127,13 @@ def _add_fast(
     loss[:] = 0
     risk = 0.0
     for row in range(first, last):
-        rows.blur_along(columns[0, row], columns[1, row], length, taps, GAIN_32, windows[0], windows[1])
-        rows.contrast_along(columns[2, row], columns[3, row], windows[1], length, taps, GAIN_32, loss, windows[2], windows[3])
+        rows.blur_along(
+            columns[0, row], columns[1, row], length, taps, GAIN_32, windows[0], windows[1]
+        )
+        rows.contrast_along(
+            columns[2, row], columns[3, row], windows[1], length, taps, GAIN_32, loss,
+            windows[2], windows[3],
+        )  # fmt: skip
         # A phase stands for the others, as windows overlap.
         risk += rows.risk(
             windows[0, :length], windows[1, :length], windows[2, :length], windows[3, :length],
@@ -161,7 +155,11 @@ def _add_exact(
     count = PHASES * length
     _blur_down(buffers.rings, scale, top, start, count, taps, columns)
     for row in range(first, last):
-        _blur_along(columns, row, length, taps, GAIN, windows)
+        for which in range(0, FIELDS, 2):
+            rows.blur_along(
+                columns[which, row], columns[which + 1, row], length, taps, GAIN,
+                windows[which], windows[which + 1],
+            )  # fmt: skip
         rows.losses(
             windows[0, :count], windows[1, :count], windows[2, :count], windows[3, :count],
             GAIN, windows[CONTRAST, :count], windows[SSIM, :count],
@@ -196,7 +194,7 @@ def sweep(
         x, y: uint8 `[H, W * C]`.
         channels: C.
         down, across: the block.
-        tolerance: rows whose mean `rows.contrast_loss` risk is above it are made in float64.
+        tolerance: rows whose mean `rows.risk` is above it are made in float64.
         taps32, taps: `TAPS` in both precisions.
         buffers: line buffers that are wide enough.
         local: `[rows, columns]` of the block's windows, full of ones, gets their SSIM, mean over
@@ -224,13 +222,18 @@ def sweep(
         for scale in range(SCALES):
             length = _phase_length(width, scale)
             top = row - (RING - 3)
-            first, last = max(down.windows[scale, 0] - top, 0), min(down.windows[scale, 1] - top, GROUP)
+            first = max(down.windows[scale, 0] - top, 0)
+            last = min(down.windows[scale, 1] - top, GROUP)
             if row % GROUP == GROUP - 1 and first < last:
                 mapped = scale == 0 and local.size > 0
                 for c in range(channels):
                     start = c * PHASES * length
-                    good = tolerance > 0 and scale < SCALES - 1 and _add_fast(
-                        top, first, last, scale, start, length, taps32, tolerance, buffers
+                    good = (
+                        tolerance > 0
+                        and scale < SCALES - 1
+                        and _add_fast(
+                            top, first, last, scale, start, length, taps32, tolerance, buffers
+                        )
                     )
                     if mapped or not good:
                         above = top + first - down.windows[0, 0] if mapped else 0
