@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         settings.transport,
         region_bytes=settings.shm_megabytes << 20,
         largest_slot=settings.max_pixels * BYTES_PER_PIXEL * LARGEST_REQUEST,
+        key_file=settings.triton_key_file,
     )
     admission = Admission(settings.max_in_flight, settings.max_held_bytes)
 

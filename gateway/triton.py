@@ -13,6 +13,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from math import prod
+from pathlib import Path
 from typing import Literal
 
 import grpc
@@ -25,6 +26,7 @@ from gateway.admission import Deadline
 from gateway.endpoints import SPREAD_OPTIONS, is_spread, target
 from gateway.problems import STATUS, Problem
 from gateway.slots import Region, Slot, remove_leftovers
+from gateway.triton_key import metadata
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +49,13 @@ class TritonClient:
     """Runs inferences on uint8 tensors that lie in slots; for one event loop."""
 
     def __init__(
-        self, url: str, transport: Transport, *, region_bytes: int, largest_slot: int
+        self,
+        url: str,
+        transport: Transport,
+        *,
+        region_bytes: int,
+        largest_slot: int,
+        key_file: Path | None = None,
     ) -> None:
         """Reserve the memory.
 
@@ -56,6 +64,7 @@ class TritonClient:
             transport: how pixels travel; several Tritons cannot share memory, "auto" knows that.
             region_bytes: most pixel bytes on their way at once...
             largest_slot: ...but for images larger than that, which share this many, inline.
+            key_file: what Triton asks for before it maps memory; see `triton_key`.
 
         Raises:
             OSError: `transport` is "shm" and there is not that much shared memory; no address.
@@ -71,6 +80,7 @@ class TritonClient:
         else:
             self._options.append(("grpc.enable_retries", 0))  # they would cost every call
         self._transport = transport
+        self._key_file = key_file
         self._registration = asyncio.Lock()
         self._registered = False
         remove_leftovers()
@@ -92,7 +102,9 @@ class TritonClient:
         if self._registered:
             request = protocol.SystemSharedMemoryUnregisterRequest(name=self._region.key)
             with contextlib.suppress(grpc.aio.AioRpcError):  # Triton may have gone first
-                await self._control.SystemSharedMemoryUnregister(request, timeout=1)
+                await self._control.SystemSharedMemoryUnregister(
+                    request, timeout=1, metadata=self._key()
+                )
         self._region.unlink()
         await self._channel.close()
 
@@ -189,10 +201,11 @@ class TritonClient:
                 name=region.key, key=region.key, offset=0, byte_size=region.size
             )
             try:
-                await self._control.SystemSharedMemoryRegister(request, timeout=CONTROL_TIMEOUT)
+                await self._control.SystemSharedMemoryRegister(
+                    request, timeout=CONTROL_TIMEOUT, metadata=self._key()
+                )
             except grpc.aio.AioRpcError as error:
-                unreachable = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-                if self._transport == "shm" or error.code() in unreachable:
+                if self._transport == "shm" or _is_unreachable(error):
                     raise
                 if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
                     logger.info("Triton does not share our memory: pixels go inline")
@@ -202,6 +215,13 @@ class TritonClient:
             logger.info("pixels go through shared memory")
             self._registered = True
             return True
+
+    def _key(self) -> tuple[tuple[str, str], ...]:
+        try:
+            return metadata(self._key_file)
+        except OSError as error:
+            logger.warning("no key for Triton's shared memory: %s", error)
+            return ()
 
     def _give_up(self, region: Region) -> None:
         if region is self._region and self._registered:
@@ -251,6 +271,12 @@ def _outputs(response: protocol.ModelInferResponse) -> dict[str, NDArray[np.floa
         output.name: np.frombuffer(raw, DATA_TYPES[output.datatype]).reshape(output.shape[1:])
         for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
     }
+
+
+def _is_unreachable(error: grpc.aio.AioRpcError) -> bool:
+    """Whether nobody is there; UNAVAILABLE also is how Triton refuses a call without its key."""
+    unreachable = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    return error.code() in unreachable and "is restricted" not in (error.details() or "")
 
 
 def _unavailable() -> Problem:

@@ -16,6 +16,7 @@ import pytest
 from launcher import tritonserver
 from launcher.failure import LaunchError
 from launcher.main import REPOSITORY
+from launcher.triton_memory import DIRECTORY
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 
 
@@ -94,7 +95,7 @@ def test_it_comes_back_from_kills_and_leaves_nothing_behind(tmp_path: Path) -> N
         assert stop(service) == 0
     assert not [process for process in family if process.is_running()]
     owners = [f"iqa-triton-{service.process.pid}-", *(f"iqa-gateway-{p.pid}-" for p in family)]
-    assert not [path for owner in owners for path in tritonserver.SHARED_MEMORY.glob(f"{owner}*")]
+    assert not [path for owner in owners for path in DIRECTORY.glob(f"{owner}*")]
 
 
 def wait_for_recovery(service: RunningService, victim: psutil.Process) -> None:
@@ -124,11 +125,26 @@ def test_a_triton_elsewhere_serves_too(service: RunningService, tmp_path: Path) 
         assert stop(front) == 0
 
 
-def test_children_do_not_outlive_a_killed_launcher(tmp_path: Path) -> None:
+def test_of_a_killed_launcher_nothing_lives_on_and_the_next_one_removes_its_memory(
+    tmp_path: Path,
+) -> None:
     service = launch(tmp_path / "log", "--workers=1")
     wait_until_ready(service)
-    children = psutil.Process(service.process.pid).children()
+    family = psutil.Process(service.process.pid).children(recursive=True)
+    names = {f"iqa-*-{pid}-*" for pid in (service.process.pid, *(p.pid for p in family))}
     service.process.send_signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
-    tritonserver.remove_memory(f"iqa-triton-{service.process.pid}-")
+
+    def left() -> set[Path]:
+        return {path for name in names for path in DIRECTORY.glob(name)}
+
+    assert left()  # the lock and the worker's region, and what of their memory the models left
+    following = launch(tmp_path / "following", "--workers=1")
+    try:
+        wait_until_ready(following)
+        assert left() == set()
+        assert list(DIRECTORY.glob(f"iqa-triton-{following.process.pid}-*"))
+    finally:
+        assert stop(following) == 0
+    assert not list(DIRECTORY.glob(f"iqa-triton-{following.process.pid}-*"))

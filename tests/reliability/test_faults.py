@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from launcher.tritonserver import SHARED_MEMORY
+from launcher.triton_memory import DIRECTORY
 from perf import faults
 from perf.exchanges import Exchange
 from perf.faults import Member
@@ -108,7 +108,7 @@ async def test_sigterm_lets_every_accepted_request_have_its_answer(
             kind = answer.headers["content-type"]
             exchange.check(answer.status_code, kind, answer.content)
     assert service.process.wait(60) == 0
-    left = [path.name for path in SHARED_MEMORY.glob("iqa-*")]
+    left = [path.name for path in DIRECTORY.glob("iqa-*")]
     assert not [name for name in left if int(name.split("-")[2]) in pids]
 
 
