@@ -56,6 +56,7 @@ class TritonClient:
         region_bytes: int,
         largest_slot: int,
         key_file: Path | None = None,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         """Reserve the memory.
 
@@ -65,6 +66,7 @@ class TritonClient:
             region_bytes: most pixel bytes on their way at once...
             largest_slot: ...but for images larger than that, which share this many, inline.
             key_file: what Triton asks for before it maps memory; see `triton_key`.
+            interceptors: of its calls.
 
         Raises:
             OSError: `transport` is "shm" and there is not that much shared memory; no address.
@@ -81,6 +83,7 @@ class TritonClient:
             self._options.append(("grpc.enable_retries", 0))  # they would cost every call
         self._transport = transport
         self._key_file = key_file
+        self._interceptors = interceptors
         self._registration = asyncio.Lock()
         self._registered = False
         remove_leftovers()
@@ -89,7 +92,9 @@ class TritonClient:
 
     def connect(self) -> None:
         """Open the channel, on the running event loop; Triton need not be there yet."""
-        self._channel = grpc.aio.insecure_channel(self._target, options=self._options)
+        self._channel = grpc.aio.insecure_channel(
+            self._target, options=self._options, interceptors=self._interceptors
+        )
         self._control = GRPCInferenceServiceStub(self._channel)
         # The generated method would serialise later, in a task of its own.
         self._infer = self._channel.unary_unary(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from prometheus_client import multiprocess
 
-from gateway import triton_key
+from gateway import tracing, triton_key
 from launcher import tritonserver
 from launcher.addresses import LOOPBACK, answers_ok, listen, reachable
 from launcher.child import Child
@@ -137,10 +137,14 @@ class Service:
             options.triton_metrics_port,
         )
         command = server.command(
-            options.model_repository, endpoints, self._triton_memory.prefix, options.model_config_name
+            options.model_repository,
+            endpoints,
+            self._triton_memory.prefix,
+            options.model_config_name,
         )
         if options.triton_host not in LOOPBACK:
             command += self._lock_triton(workspace / "triton-key")
+        command += tracing.triton_options()
         echo = EVERYTHING if options.log_level == "debug" else TRITON_ERRORS
         return Child("Triton", command, KEEP_MEMORY | server.environment, echo=echo)
 
@@ -166,7 +170,9 @@ class Service:
             *("--loop=uvloop", "--http=gateway.connection:OneWriteProtocol", "--lifespan=on"),
             *("--no-access-log", "--no-server-header"),
         ]
-        environment = KEEP_MEMORY | self._triton_access | {
+        environment = {
+            **KEEP_MEMORY,
+            **self._triton_access,
             "IQA_TRITON_URL": options.triton_url
             or reachable(options.triton_host, options.triton_grpc_port),
             "IQA_LOG_LEVEL": options.log_level,

@@ -66,8 +66,7 @@ def outside(service: RunningService) -> dict[str, set[int]]:
             connection.laddr.port
             for process in members(service.process.pid, kind)
             for connection in process.net_connections("inet")
-            if connection.status == psutil.CONN_LISTEN
-            and not is_loopback(connection.laddr.ip)
+            if connection.status == psutil.CONN_LISTEN and not is_loopback(connection.laddr.ip)
         }
         for kind in ("uvicorn", "tritonserver", "triton_python_backend_stub")
     }
