@@ -32,9 +32,7 @@ def traces() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def traced(
-    tmp_path_factory: pytest.TempPathFactory, traces: Collector
-) -> Iterator[RunningService]:
+def traced(tmp_path_factory: pytest.TempPathFactory, traces: Collector) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("traced") / "log"
     variables = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint,

@@ -16,7 +16,7 @@ import pytest
 from launcher import tritonserver
 from launcher.failure import LaunchError
 from launcher.main import REPOSITORY
-from launcher.triton_memory import DIRECTORY
+from perf import faults
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 
 
@@ -94,8 +94,7 @@ def test_it_comes_back_from_kills_and_leaves_nothing_behind(tmp_path: Path) -> N
     finally:
         assert stop(service) == 0
     assert not [process for process in family if process.is_running()]
-    owners = [f"iqa-triton-{service.process.pid}-", *(f"iqa-gateway-{p.pid}-" for p in family)]
-    assert not [path for owner in owners for path in DIRECTORY.glob(f"{owner}*")]
+    assert faults.memory_of([service.process.pid, *(process.pid for process in family)]) == []
 
 
 def wait_for_recovery(service: RunningService, victim: psutil.Process) -> None:
@@ -131,20 +130,20 @@ def test_of_a_killed_launcher_nothing_lives_on_and_the_next_one_removes_its_memo
     service = launch(tmp_path / "log", "--workers=1")
     wait_until_ready(service)
     family = psutil.Process(service.process.pid).children(recursive=True)
-    names = {f"iqa-*-{pid}-*" for pid in (service.process.pid, *(p.pid for p in family))}
+    pids = faults.family(service.process.pid)
     service.process.send_signal(signal.SIGKILL)
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
 
-    def left() -> set[Path]:
-        return {path for name in names for path in DIRECTORY.glob(name)}
-
-    assert left()  # the lock and the worker's region, and what of their memory the models left
+    assert faults.memory_of(
+        pids
+    )  # the lock and the worker's region, and what of their memory the models left
     following = launch(tmp_path / "following", "--workers=1")
     try:
         wait_until_ready(following)
-        assert left() == set()
-        assert list(DIRECTORY.glob(f"iqa-triton-{following.process.pid}-*"))
+        assert faults.memory_of(pids) == []
+        pids = faults.family(following.process.pid)
+        assert faults.memory_of(pids)
     finally:
         assert stop(following) == 0
-    assert not list(DIRECTORY.glob(f"iqa-triton-{following.process.pid}-*"))
+    assert faults.memory_of(pids) == []

@@ -59,9 +59,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, obstacle: Path) -> Path
 
 
 @pytest.fixture(scope="module")
-def held_up(
-    tmp_path_factory: pytest.TempPathFactory, repository: Path
-) -> Iterator[RunningService]:
+def held_up(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("held_up") / "log"
     options = ("--workers=1", f"--model-repository={repository}")
     running = launch(log, *options, IQA_SHM_MEGABYTES=str(MEBIBYTES))
@@ -107,9 +105,7 @@ async def settled(service: RunningService, picture: Exchange) -> None:
     await asyncio.sleep(0.5)  # Triton counts a moment later
 
 
-async def ask(
-    client: httpx.AsyncClient, exchange: Exchange, timeout: str = "30"
-) -> httpx.Response:
+async def ask(client: httpx.AsyncClient, exchange: Exchange, timeout: str = "30") -> httpx.Response:
     headers = {"Content-Type": exchange.content_type, "X-Request-Timeout": timeout}
     return await client.post(exchange.path, content=exchange.body, headers=headers)
 

@@ -1,0 +1,176 @@
+"""What a service has to stand, each printed with its figures: growth, faults, overload, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+
+from perf import faults
+from perf.exchanges import Exchange, singles
+from perf.footprint import Growth, Watch
+from perf.overload import offer
+from perf.pictures import picture_set
+from perf.processes import Server
+from perf.traffic import Tally, Traffic
+
+CLIENTS = 16
+TIMEOUTS = (None,) * 19 + (0.005,)  # seconds; every twentieth request is given up early
+MOST_GROWTH = 0.03  # of resident memory, between the second tenth of the requests and the last
+RECOVERY = 10.0  # seconds
+FREEZE = 10.0  # seconds
+LEAVING = 100  # clients that hang up in a round
+DRIPPING = 32  # clients that send a byte a second in a round
+OFFERED = (0.5, 1, 2)  # requests, in parts of what the service can do...
+WINDOW = 10.0  # ...for so many seconds each
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service, and what it is asked."""
+
+    server: Server
+    port: int
+    exchanges: Sequence[Exchange]
+
+    @property
+    def pid(self) -> int:
+        """Of the launcher."""
+        return self.server.pid
+
+    def traffic(self, **options: object) -> Traffic:
+        """Load of all the exchanges."""
+        return Traffic(f"http://127.0.0.1:{self.port}", self.exchanges, **options)  # type: ignore[arg-type]
+
+
+async def grow(service: Service, requests: int) -> bool:
+    """Send `requests`; whether nothing grew and no answer was wrong."""
+    watch = Watch(service.pid)
+    started = time.monotonic()
+    async with watch, service.traffic(clients=CLIENTS, timeouts=TIMEOUTS) as traffic:
+        while traffic.tally.total < requests:
+            service.server.require_running()
+            await asyncio.sleep(1)
+    seconds = time.monotonic() - started
+    _say(f"{traffic.tally.total} requests in {seconds:.0f} s: {_sentence(traffic.tally)}")
+    _say(f"{'process':36}{'MB before':>10}{'after':>8}{'growth':>8}{'files':>12}{'threads':>12}")
+    for growth in watch.growth():
+        _say(_row(growth))
+    before, after = watch.shared_growth()
+    _say(f"shared memory {before / 1e6:.1f} MB, then {after / 1e6:.1f} MB")
+    return _is_honest(traffic.tally) and after <= before and not any(map(_grows, watch.growth()))
+
+
+async def _kill_stub(service: Service) -> float:
+    return faults.kill(service.pid, "triton_python_backend_stub")
+
+
+async def _kill_triton(service: Service) -> float:
+    return faults.kill(service.pid, "tritonserver")
+
+
+async def _kill_worker(service: Service) -> float:
+    return faults.kill(service.pid, "uvicorn")
+
+
+async def _freeze_triton(service: Service) -> float:
+    return await faults.suspend(service.pid, "tritonserver", FREEZE)
+
+
+async def _hang_up(service: Service) -> float:
+    for number, exchange in zip(range(LEAVING), cycle(service.exchanges), strict=False):
+        sent, patience = (0.5, 1.0)[number % 2], 0.004 * (number % 5)
+        await faults.hang_up(service.port, exchange, sent=sent, patience=patience)
+    return time.monotonic()
+
+
+async def _drip(service: Service) -> float:
+    start = faults.head(service.exchanges[0], 1 << 20)
+    start = start.replace(b"Host:", b"X-Request-Timeout: 5\r\nHost:")
+    starts = [start, b"POST / HTTP/1.1\r\nX: "] * (DRIPPING // 2)
+    await asyncio.gather(*(faults.drip(service.port, each, bytes(60), 1) for each in starts))
+    return time.monotonic()
+
+
+FAULTS: dict[str, Callable[[Service], Awaitable[float]]] = {
+    "kill -9 of a model's process": _kill_stub,
+    "kill -9 of tritonserver": _kill_triton,
+    "kill -9 of a gateway worker": _kill_worker,
+    f"SIGSTOP of tritonserver for {FREEZE:g} s": _freeze_triton,
+    f"{LEAVING} clients that hang up": _hang_up,
+    f"{DRIPPING} clients that send a byte a second": _drip,
+}
+
+
+async def hurt(service: Service, rounds: int) -> bool:
+    """Every fault under load, so many times; whether it recovered in time with no answer wrong."""
+    fine = True
+    for name, fault in FAULTS.items():
+        recoveries = []
+        async with service.traffic() as traffic:
+            for _ in range(rounds):
+                await traffic.more(2 * len(service.exchanges))
+                recoveries.append(await traffic.recovery(await fault(service)))
+        times = ", ".join(f"{seconds:.1f}" for seconds in recoveries)
+        _say(f"{name}: well again after {times} s; {_sentence(traffic.tally)}")
+        fine = fine and _is_honest(traffic.tally) and max(recoveries) <= RECOVERY
+    return fine
+
+
+async def stop(service: Service) -> bool:
+    """SIGTERM under load; whether it ends well and leaves nothing."""
+    family = faults.family(service.pid)
+    async with service.traffic() as traffic:
+        await traffic.more(2 * len(service.exchanges))
+        started = time.monotonic()
+        status = await asyncio.to_thread(service.server.stop)
+        seconds = time.monotonic() - started
+    left = faults.memory_of(family)
+    _say(f"SIGTERM: exit status {status} after {seconds:.1f} s, {len(left)} regions left")
+    return _is_honest(traffic.tally) and status == 0 and not left
+
+
+async def press(service: Service) -> bool:
+    """Offer more and more; whether what was admitted keeps its pace, and the rest hears it soon."""
+    pictures = list(singles(picture_set()))[::8]  # BRISQUE of JPEGs
+    async with service.traffic(clients=CLIENTS) as traffic:
+        before, started = traffic.tally.right, time.monotonic()
+        await asyncio.sleep(WINDOW)
+        capacity = (traffic.tally.right - before) / (time.monotonic() - started)
+    for part in OFFERED:
+        waits = await offer(service.port, pictures, part * capacity, WINDOW)
+        _say(f"offered {part * capacity:.0f}/s: {waits}")
+    return set(waits.refused) == {"overloaded"} and len(waits.answered) > WINDOW * capacity / 2
+
+
+def _is_honest(tally: Tally) -> bool:
+    return not tally.wrong and not tally.lost
+
+
+def _grows(growth: Growth) -> bool:
+    before, after = growth.before, growth.after
+    return (
+        growth.memory > MOST_GROWTH or after.files > before.files or after.threads > before.threads
+    )
+
+
+def _row(growth: Growth) -> str:
+    before, after = growth.before, growth.after
+    return (
+        f"{growth.name:36}{before.memory / 1e6:10.1f}{after.memory / 1e6:8.1f}{growth.memory:8.1%}"
+        f"{before.files:6} ->{after.files:3}{before.threads:6} ->{after.threads:3}"
+    )
+
+
+def _sentence(tally: Tally) -> str:
+    refused = ", ".join(f"{count} {code}" for code, count in sorted(tally.refused.items()))
+    return (
+        f"{tally.right} right, {len(tally.wrong)} wrong, {len(tally.lost)} lost, "
+        f"{tally.broken.total()} connections broken, refused: {refused or 'none'}"
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
