@@ -53,9 +53,9 @@ async def offer(port: int, exchanges: Sequence[Exchange], rate: float, seconds: 
 
     async def send(number: int) -> None:
         started = time.perf_counter()
-        if not idle:
-            idle.append(await asyncio.open_connection("127.0.0.1", port))
-        connection = idle.pop()
+        while idle and idle[-1][0].at_eof():  # hung up on for its idleness
+            idle.pop()[1].close()
+        connection = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
         status, kind, body = await _ask(connection, requests[number % len(requests)])
         waited = time.perf_counter() - started
         idle.append(connection)

@@ -58,16 +58,18 @@ def _await_start(server: Server, url: str) -> None:
 def main() -> int:
     """Run them; 1 where a promise was broken."""
     parser = argparse.ArgumentParser(prog="perf.soak", description=__doc__)
-    parser.add_argument("--requests", type=int, default=50_000, help="while growth is watched")
-    parser.add_argument("--rounds", type=int, default=5, help="of every fault")
+    parser.add_argument("--requests", type=int, default=50_000, help="while growth is watched; 0: it is not")
+    parser.add_argument("--rounds", type=int, default=5, help="of every fault; 0: none")
     parser.add_argument("--port", type=int, default=18000, help="the first of 4 ports")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no server is left behind
     exchanges = mixed()
     kept = []
     with running(options.port, exchanges) as service:
-        kept.append(asyncio.run(trials.grow(service, options.requests)))
-        kept.append(asyncio.run(trials.hurt(service, options.rounds)))
+        if options.requests:
+            kept.append(asyncio.run(trials.grow(service, options.requests)))
+        if options.rounds:
+            kept.append(asyncio.run(trials.hurt(service, options.rounds)))
         kept.append(asyncio.run(trials.stop(service)))
     with running(options.port, exchanges, IQA_MAX_IN_FLIGHT=ADMITTED) as service:
         kept.append(asyncio.run(trials.press(service)))

@@ -1,4 +1,4 @@
-"""Work that nobody waits for is not done: deadlines reach Triton, and clients that leave end theirs.
+"""Work that nobody waits for is not done: deadlines hold in Triton, who leaves ends his.
 
 The model waits meanwhile for a file to be gone, so that everything has to wait.
 """
@@ -86,7 +86,7 @@ def waiting_model(obstacle: Path) -> Iterator[None]:
 
 
 def counted(service: RunningService, outcome: str) -> int:
-    """BRISQUE requests that ended so, by Triton's count, but for the probes: those ask both models."""
+    """BRISQUE requests that ended so, by Triton's count; not the probes, which ask both models."""
     text = httpx.get(f"http://{service.metrics}/metrics").text
     pattern = rf'^nv_inference_request_{outcome}\{{.*?model="%s".*\}} (\d+)$'
     brisque, ms_ssim = (
