@@ -58,7 +58,9 @@ def _await_start(server: Server, url: str) -> None:
 def main() -> int:
     """Run them; 1 where a promise was broken."""
     parser = argparse.ArgumentParser(prog="perf.soak", description=__doc__)
-    parser.add_argument("--requests", type=int, default=50_000, help="while growth is watched; 0: it is not")
+    parser.add_argument(
+        "--requests", type=int, default=50_000, help="while growth is watched; 0: it is not"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="of every fault; 0: none")
     parser.add_argument("--port", type=int, default=18000, help="the first of 4 ports")
     options = parser.parse_args()

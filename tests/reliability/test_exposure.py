@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+import socket
 from collections.abc import Iterator
 
 import grpc
@@ -85,6 +86,19 @@ def port(address: str) -> int:
 def test_by_default_only_the_gateway_is_reachable_from_outside(service: RunningService) -> None:
     assert outside(service)["tritonserver"] == set()
     assert outside(service)["triton_python_backend_stub"] == set()
+
+
+@pytest.mark.parametrize(
+    "request_", [b"GET / HTTP/1.0\r\n\r\n", b"POST /nothing HTTP/1.0\r\n\r\n", b"nonsense\r\n\r\n"]
+)
+def test_no_answer_names_the_server(service: RunningService, request_: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port(service.url)), timeout=10) as connection:
+        connection.sendall(request_)
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    head = answer.partition(b"\r\n\r\n")[0].lower()
+    assert head.startswith(b"http/1.1 ")
+    assert b"\r\nserver:" not in head
+    assert b"uvicorn" not in answer.lower()
 
 
 def test_triton_is_opened_by_an_option_alone_and_warns(opened: RunningService) -> None:
