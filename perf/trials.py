@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from perf import faults
+from perf.calls import TOLERANCE, calls, metric, score
 from perf.exchanges import Exchange, singles
 from perf.footprint import Growth, Watch
+from perf.load import Meter, measure
 from perf.overload import offer
 from perf.pictures import picture_set
 from perf.processes import Server
 from perf.traffic import Tally, Traffic
 
-CLIENTS = 16
+CLIENTS, PEAK = 16, 64
 TIMEOUTS = (None,) * 19 + (0.005,)  # seconds; every twentieth request is given up early
 MOST_GROWTH = 0.03  # of resident memory, between the second tenth of the requests and the last
 RECOVERY = 10.0  # seconds
@@ -40,16 +42,23 @@ class Service:
         """Of the launcher."""
         return self.server.pid
 
-    def traffic(self, **options: object) -> Traffic:
-        """Load of all the exchanges."""
-        return Traffic(f"http://127.0.0.1:{self.port}", self.exchanges, **options)  # type: ignore[arg-type]
+    @property
+    def url(self) -> str:
+        """Of the gateway."""
+        return f"http://127.0.0.1:{self.port}"
 
 
 async def grow(service: Service, requests: int) -> bool:
-    """Send `requests`; whether nothing grew and no answer was wrong."""
+    """Send `requests`; whether nothing grew and no answer was wrong.
+
+    A peak comes first: the memory that Triton reserves for one is kept, and is no growth.
+    """
+    async with Traffic(service.url, service.exchanges, clients=PEAK):
+        await asyncio.sleep(WINDOW)
     watch = Watch(service.pid)
     started = time.monotonic()
-    async with watch, service.traffic(clients=CLIENTS, timeouts=TIMEOUTS) as traffic:
+    load = Traffic(service.url, service.exchanges, clients=CLIENTS, timeouts=TIMEOUTS)
+    async with watch, load as traffic:
         while traffic.tally.total < requests:
             service.server.require_running()
             await asyncio.sleep(1)
@@ -109,7 +118,7 @@ async def hurt(service: Service, rounds: int) -> bool:
     fine = True
     for name, fault in FAULTS.items():
         recoveries = []
-        async with service.traffic() as traffic:
+        async with Traffic(service.url, service.exchanges) as traffic:
             for _ in range(rounds):
                 await traffic.more(2 * len(service.exchanges))
                 recoveries.append(await traffic.recovery(await fault(service)))
@@ -122,7 +131,7 @@ async def hurt(service: Service, rounds: int) -> bool:
 async def stop(service: Service) -> bool:
     """SIGTERM under load; whether it ends well and leaves nothing."""
     family = faults.family(service.pid)
-    async with service.traffic() as traffic:
+    async with Traffic(service.url, service.exchanges) as traffic:
         await traffic.more(2 * len(service.exchanges))
         started = time.monotonic()
         status = await asyncio.to_thread(service.server.stop)
@@ -134,11 +143,18 @@ async def stop(service: Service) -> bool:
 
 async def press(service: Service) -> bool:
     """Offer more and more; whether what was admitted keeps its pace, and the rest hears it soon."""
-    pictures = list(singles(picture_set()))[::8]  # BRISQUE of JPEGs
-    async with service.traffic(clients=CLIENTS) as traffic:
-        before, started = traffic.tally.right, time.monotonic()
-        await asyncio.sleep(WINDOW)
-        capacity = (traffic.tally.right - before) / (time.monotonic() - started)
+    pairs = picture_set()
+    pictures = list(singles(pairs))[::8]  # BRISQUE of JPEGs
+    steady = await asyncio.to_thread(
+        measure,
+        service.port,
+        calls(metric("brisque"), pairs, score),
+        Meter(service.server.cpu_seconds, service.server.memory),
+        clients=CLIENTS,
+        seconds=WINDOW,
+        tolerance=TOLERANCE,
+    )
+    capacity = len(steady.latencies) / steady.seconds
     for part in OFFERED:
         waits = await offer(service.port, pictures, part * capacity, WINDOW)
         _say(f"offered {part * capacity:.0f}/s: {waits}")
