@@ -5,8 +5,9 @@ Names and attributes are those of the semantic conventions for HTTP servers and 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import entry_points, version
 from typing import Any
 
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import tracing
 from gateway.telemetry import PROBES, Stage
+from gateway.triton import INFER, Call
 
 PACKAGE = "iqa-service"
 EXPORTERS = "opentelemetry_traces_exporter"  # entry points of what is installed
@@ -62,9 +64,9 @@ class Spans:
 
         stage.time = traced
 
-    def of_calls(self, server: str) -> grpc.aio.ClientInterceptor:
-        """Put into a channel to `server`, it makes a span of each call and hands the trace on."""
-        return _CallSpans(self._tracer, server)
+    def around_inference(self, server: str) -> Callable[[Call], Call]:
+        """Puts a span around each call of a Triton, and hands the trace on with it."""
+        return partial(_InferenceSpans, self._tracer, server)
 
 
 class _RequestSpans:
@@ -104,39 +106,33 @@ class _RequestSpans:
                     span.set_attribute("http.route", route)
 
 
-class _CallSpans(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # untyped there
-    def __init__(self, tracer: trace.Tracer, server: str) -> None:
+class _InferenceSpans:
+    def __init__(self, tracer: trace.Tracer, server: str, call: Call) -> None:
         self._tracer = tracer
+        self._call = call
         address, _, port = server.rpartition(":")
-        self._server: dict[str, str | int] = {"server.address": server}
+        self._attributes: dict[str, str | int] = {"rpc.system.name": "grpc", "rpc.method": INFER}
         if port.isdecimal():
-            self._server = {"server.address": address, "server.port": int(port)}
+            self._attributes |= {"server.address": address, "server.port": int(port)}
 
-    async def intercept_unary_unary(
-        self,
-        continuation: Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[grpc.aio.Call]],
-        client_call_details: grpc.aio.ClientCallDetails,
-        request: Any,
-    ) -> grpc.aio.Call:
+    async def __call__(self, request: bytes) -> Any:
         # Triton traces whatever is handed on, sampled or not; and probes belong to no trace.
         if not trace.get_current_span().is_recording():
-            return await continuation(client_call_details, request)
-        method = client_call_details.method.decode().lstrip("/")
+            return await self._call(request)
         with self._tracer.start_as_current_span(
-            method,
-            kind=SpanKind.CLIENT,
-            attributes={"rpc.system.name": "grpc", "rpc.method": method, **self._server},
+            INFER, kind=SpanKind.CLIENT, attributes=self._attributes, record_exception=False
         ) as span:
             handed_on: dict[str, str] = {}
             propagate.inject(handed_on)
-            metadata = grpc.aio.Metadata(*(client_call_details.metadata or ()), *handed_on.items())
-            call = await continuation(client_call_details._replace(metadata=metadata), request)
-            code = (await call.code()).name
-            span.set_attribute("rpc.response.status_code", code)
-            if code != "OK":
+            code = "OK"
+            try:
+                return await self._call(request, metadata=tuple(handed_on.items()))
+            except grpc.aio.AioRpcError as error:
+                code = error.code().name
                 span.set_attribute("error.type", code)
-                span.set_status(Status(StatusCode.ERROR))
-            return call
+                raise
+            finally:
+                span.set_attribute("rpc.response.status_code", code)
 
 
 def _request_attributes(scope: Scope) -> dict[str, str | int]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import grpc
 import numpy as np
@@ -27,22 +27,17 @@ from gateway.endpoints import SPREAD_OPTIONS, is_spread, target
 from gateway.problems import STATUS, Problem
 from gateway.slots import Region, Slot, remove_leftovers
 from gateway.triton_key import metadata
+from gateway.unary import UnaryChannel
 
 logger = logging.getLogger(__name__)
 
 Transport = Literal["auto", "shm", "grpc"]
 Tensor = tuple[str, tuple[int, ...]]
+Call = Callable[..., Awaitable[Any]]
 
 DATA_TYPES = {"FP32": np.dtype("<f4")}
+INFER = "inference.GRPCInferenceService/ModelInfer"
 CONTROL_TIMEOUT = 5  # seconds, for calls that run no model
-CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.http2.bdp_probe", 0),  # its pings cost a tenth of a small call
-    # A Triton that comes back is found again within a second.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-]
 
 
 class TritonClient:
@@ -56,7 +51,7 @@ class TritonClient:
         region_bytes: int,
         largest_slot: int,
         key_file: Path | None = None,
-        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+        around: Callable[[Call], Call] | None = None,
     ) -> None:
         """Reserve the memory.
 
@@ -66,24 +61,21 @@ class TritonClient:
             region_bytes: most pixel bytes on their way at once...
             largest_slot: ...but for images larger than that, which share this many, inline.
             key_file: what Triton asks for before it maps memory; see `triton_key`.
-            interceptors: of its calls.
+            around: makes, of what calls Triton for an inference, what does so in its place.
 
         Raises:
             OSError: `transport` is "shm" and there is not that much shared memory; no address.
             ValueError: `transport` is "shm" with several Tritons; `url` is malformed.
         """
         self._target = target(url)
-        self._options = list(CHANNEL_OPTIONS)
-        if is_spread(url):
+        self._is_spread = is_spread(url)
+        if self._is_spread:
             if transport == "shm":
                 raise ValueError("several Tritons cannot share memory: leave IQA_TRANSPORT at auto")
             transport = "grpc"
-            self._options += SPREAD_OPTIONS
-        else:
-            self._options.append(("grpc.enable_retries", 0))  # they would cost every call
         self._transport = transport
         self._key_file = key_file
-        self._interceptors = interceptors
+        self._around = around
         self._registration = asyncio.Lock()
         self._registered = False
         remove_leftovers()
@@ -92,15 +84,19 @@ class TritonClient:
 
     def connect(self) -> None:
         """Open the channel, on the running event loop; Triton need not be there yet."""
-        self._channel = grpc.aio.insecure_channel(
-            self._target, options=self._options, interceptors=self._interceptors
+        self._channel = (
+            grpc.aio.insecure_channel(self._target, options=SPREAD_OPTIONS)
+            if self._is_spread
+            else UnaryChannel(self._target)
         )
         self._control = GRPCInferenceServiceStub(self._channel)
         # The generated method would serialise later, in a task of its own.
         self._infer = self._channel.unary_unary(
-            "/inference.GRPCInferenceService/ModelInfer",
+            f"/{INFER}",
             response_deserializer=protocol.ModelInferResponse.FromString,
         )
+        if self._around:
+            self._infer = self._around(self._infer)
 
     async def close(self) -> None:
         """Unregister and remove the shared memory; every inference has ended."""
