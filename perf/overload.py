@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perf.exchanges import Exchange, RefusedError
 from perf.faults import head
@@ -33,10 +34,10 @@ class Waits:
 
     def __str__(self) -> str:
         """Rates and latencies, in a sentence."""
-        parts = [f"{len(self.answered) / self.seconds:.0f}/s answered in {_times(self.answered)}"]
+        parts = [f"{len(self.answered) / self.seconds:.0f}/s answered in {times(self.answered)}"]
         for code, waits in sorted(self.refused.items()):
             rate = len(waits) / self.seconds
-            parts.append(f"{rate:.0f}/s refused ({code}) in {_times(waits)}")
+            parts.append(f"{rate:.0f}/s refused ({code}) in {times(waits)}")
         return ", ".join(parts)
 
 
@@ -89,8 +90,9 @@ async def _ask(connection: Connection, request: bytes) -> tuple[int, str, bytes]
     return int(lines[0].split()[1]), headers["content-type"], body
 
 
-def _times(waits: Sequence[float]) -> str:
-    if not waits:
+def times(waits: Sequence[float] | NDArray[np.float64]) -> str:
+    """Median and 99th percentile of seconds, in milliseconds."""
+    if not len(waits):
         return "-"
     median, late = 1e3 * np.percentile(waits, [50, 99])
     return f"{median:.1f} ms (p99 {late:.1f})"

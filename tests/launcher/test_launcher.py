@@ -97,6 +97,19 @@ def test_it_comes_back_from_kills_and_leaves_nothing_behind(tmp_path: Path) -> N
     assert faults.memory_of([service.process.pid, *(process.pid for process in family)]) == []
 
 
+def test_a_model_that_dies_before_it_is_known_is_noticed(tmp_path: Path) -> None:
+    """A model has two processes: the other one answers, so that the service seems to be well."""
+    service = launch(tmp_path / "log", "--workers=1")
+    try:
+        wait_until_ready(service)
+        victim = faults.members(service.process.pid, "triton_python_backend_stub")[0]
+        victim.kill()
+        wait_for_recovery(service, victim)
+        assert "Triton lost a model's process" in service.log.read_text()
+    finally:
+        assert stop(service) == 0
+
+
 def wait_for_recovery(service: RunningService, victim: psutil.Process) -> None:
     """Until the dead process is replaced and every model answers; readiness tells the truth."""
     end = time.monotonic() + 60
