@@ -34,6 +34,11 @@ def check_image(image: Image | torch.Tensor, minimum_side: int) -> ItemError | N
     return None
 
 
+def on_host(image: Image | torch.Tensor) -> Image:
+    """The image as an array; one that lies on a GPU is copied from there."""
+    return image if isinstance(image, np.ndarray) else image.cpu().numpy()
+
+
 def contiguous(image: Image) -> Image:
     """A row-major, read-only view of `image`, or copy where it is laid out otherwise.
 
