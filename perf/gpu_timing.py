@@ -45,7 +45,6 @@ def device_seconds(call: Callable[[], object], device: str) -> dict[str, float]:
     """Seconds of a call that the GPU works, by kernel and copy; empty on a CPU."""
     kind = torch.device(device).type
     activity = ProfilerActivity.CUDA if kind == "cuda" else ProfilerActivity.CPU
-    call()
     with profile(activities=[activity]) as profiler:
         for _ in range(PROFILED_CALLS):
             call()

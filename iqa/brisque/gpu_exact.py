@@ -14,8 +14,8 @@ FLAT = tl.constexpr(1e-9)
 
 @triton.jit
 def certainty(difference, variance):
-    """Below 1 if float32's rounding may matter to this pixel's coefficient."""
-    return tl.minimum(tl.abs(difference) * (1 / DIFFERENCE_DOUBT), variance * (1 / VARIANCE_DOUBT))
+    """Below `VARIANCE_DOUBT` if float32's rounding may matter to this pixel's coefficient."""
+    return tl.minimum(tl.abs(difference) * (VARIANCE_DOUBT / DIFFERENCE_DOUBT), variance)
 
 
 @triton.jit

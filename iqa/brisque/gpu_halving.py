@@ -17,14 +17,14 @@ EVEN_WEIGHTS = tl.constexpr(tuple(w / 256 for w in (-3, -9, 29, 111, 111, 29, -9
 
 @triton.jit
 def weights_kernel(axes, weights, TAPS: tl.constexpr, BLOCK: tl.constexpr):
-    """Fill `weights` (float64, `[TAPS, length // 2]` per axis); grid: blocks of outputs, axes.
+    """Fill `weights` (float64, `[TAPS, length // 2]` per axis); grid: axes, blocks of outputs.
 
     `axes` is int64 `[A, 2]`: length, offset in `weights`.
     """
-    axis = tl.program_id(1)
+    axis = tl.program_id(0)
     length = tl.load(axes + axis * 2)
     half = length // 2
-    output = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    output = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     scale = half.to(tl.float64) / length.to(tl.float64)
     centre = (output.to(tl.float64) + 0.5) / scale - 0.5
     cubic = ()

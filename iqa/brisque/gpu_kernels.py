@@ -9,7 +9,7 @@ filtered again by each lane: products of neighbours then need no exchange betwee
 import triton
 import triton.language as tl
 
-from iqa.brisque.gpu_exact import certainty, exact_statistics
+from iqa.brisque.gpu_exact import VARIANCE_DOUBT, certainty, exact_statistics
 from iqa.brisque.gpu_halving import halve_tile
 from iqa.brisque.gpu_pixels import run_of_pixels, run_with_border, within
 from iqa.streaming import advanced, repeated, windowed
@@ -140,7 +140,7 @@ def moments_kernel(
         # The row whose windows this row completes.
         row = top - 7 + step
         in_rows = (step >= 6) & (row >= 0)
-        lowest = zero + 1.0
+        lowest = zero + VARIANCE_DOUBT
         for p in tl.static_range(5):
             mean, under_way = advanced(means[p], windowed(values, p, WINDOW), WINDOW)
             next_means = next_means + (under_way,)
@@ -155,13 +155,14 @@ def moments_kernel(
         means = next_means
         squares = next_squares
         centres = next_centres
-        doubtful = (lowest < 1.0) & (column < width)
+        doubtful = (lowest < VARIANCE_DOUBT) & (column < width)
         if in_rows & (tl.max(doubtful.to(tl.int32), axis=0) > 0):
             exact_differences = ()
             exact_variances = ()
             for p in tl.static_range(5):
                 at = column + (p - 1)
-                doubt = (certainty(differences[p], variances[p]) < 1.0) & within(at, width)
+                doubt = certainty(differences[p], variances[p]) < VARIANCE_DOUBT
+                doubt = doubt & within(at, width)
                 difference, variance = exact_statistics(
                     source, row, at, height, width, channels, window, taps, doubt, FULL
                 )

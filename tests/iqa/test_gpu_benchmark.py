@@ -17,7 +17,7 @@ def test_the_benchmark_checks_and_times_the_gpu_kernels(
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (17, 16, 3), dtype=np.uint8)
     odd, even = Batch.of("odd", [noise], [noise]), Batch.of("even", [noise[:16]], [noise[:16]])
-    monkeypatch.setattr(gpu, "extremes", lambda: odd)
+    monkeypatch.setattr(gpu, "extremes", lambda: even)
     monkeypatch.setattr(gpu, "batches", lambda *_: (even, odd))
     monkeypatch.setattr(gpu_timing, "LEAST_CALLS", 1)
     monkeypatch.setattr(gpu_timing, "PROFILED_CALLS", 1)
