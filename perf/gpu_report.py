@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 UNITS = {"brisque": "images/s", "brisque RGB": "images/s", "ms_ssim": "pairs/s"}
@@ -67,7 +67,7 @@ class Report:
     overheads: list[Overhead] = field(default_factory=list)
     verdicts: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    date: str = field(default_factory=lambda: f"{datetime.now(timezone.utc):%Y-%m-%d}")
+    date: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%d}")
 
     @contextmanager
     def attempt(self, what: str) -> Iterator[None]:

@@ -16,7 +16,7 @@ class PiqModel(ScoringModel):
 
     details = ""
 
-    def score(self, *images: list[Any], details: bool, maps: bool) -> Results:  # noqa: ARG002  (only scores)
+    def score(self, *images: list[Any], **_: Any) -> Results:
         """See `ScoringModel`."""
         metric = "brisque" if len(images) == 1 else "ms_ssim"
         values = [score(metric, *pictures) for pictures in zip(*images, strict=True)]

@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tritonclient.grpc import InferenceServerClient, InferInput
 
 from perf import gpu, gpu_triton
+from perf.baselines import piq_scores
+from perf.contenders import BASELINES
 from perf.gpu_check import TASKS, Batch, Task, batches, check, disagreement, extremes
 from perf.gpu_report import Overhead, Report, Row
+from perf.pictures import picture_set, read_pixels
 
 PIXELS = np.zeros((4, 6, 3), dtype=np.uint8)
 UNIFORM = Batch.of("768x512", [PIXELS] * 2, [PIXELS] * 2)
@@ -80,6 +84,22 @@ def test_a_triton_that_does_not_start_says_why(
         gpu_triton.running_triton(config_name=None),
     ):
         pass
+
+
+def test_the_piq_baseline_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_triton, "REPOSITORY", BASELINES / "triton")
+    pair = picture_set(width=200, height=176)[0]
+    original, distorted = read_pixels(pair.original), read_pixels(pair.distorted)
+    inputs = {"ms_ssim": {"REFERENCE": original, "DISTORTED": distorted}}
+    inputs["brisque"] = {"IMAGE": distorted}
+    with gpu_triton.running_triton(config_name=None) as url:
+        client = InferenceServerClient(url)
+        for model, pictures in inputs.items():
+            tensors = [InferInput(name, [1, 176, 200, 3], "UINT8") for name in pictures]
+            for tensor, picture in zip(tensors, pictures.values(), strict=True):
+                tensor.set_data_from_numpy(picture[None])
+            answer = client.infer(model, tensors).as_numpy("SCORE")
+            assert answer == pytest.approx(piq_scores.score(model, *pictures.values()), abs=1e-4)
 
 
 def test_checks_compare_devices_and_orders() -> None:
