@@ -33,9 +33,9 @@ def family(launcher: int) -> list[int]:
     return [launcher, *(member.pid for member in members(launcher))]
 
 
-def memory_of(pids: Iterable[int]) -> list[str]:
-    """Names of the shared memory that processes with these ids have made."""
-    return [path.name for pid in pids for path in SHARED_MEMORY.glob(f"iqa-*-{pid}-*")]
+def memory_of(pids: Iterable[int]) -> list[Path]:
+    """The shared memory that processes with these ids have made."""
+    return [path for pid in pids for path in SHARED_MEMORY.glob(f"iqa-*-{pid}-*")]
 
 
 def kill(launcher: int, kind: Member) -> float:

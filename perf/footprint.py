@@ -8,15 +8,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import psutil
 
+from perf.faults import family, memory_of
+
 T = TypeVar("T")
 
 INTERVAL = 1.0  # seconds between two samples
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where POSIX shared memory lives on Linux)
 SHARE = 10  # the first tenth is warm-up; the second and the last are compared
 
 
@@ -97,7 +97,8 @@ class Watch:
                     memory = process.memory_info().rss
                     sample = Sample(memory, process.num_fds(), process.num_threads())
                     self._samples[process].append(sample)
-            self.shared.append(sum(path.stat().st_size for path in SHARED_MEMORY.glob("iqa-*")))
+            regions = memory_of(family(self._launcher.pid))
+            self.shared.append(sum(path.stat().st_size for path in regions))
             await asyncio.sleep(INTERVAL)
 
 
