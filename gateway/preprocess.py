@@ -13,7 +13,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from gateway import jpeg
+from gateway import jpeg, png
 from gateway.problems import Problem
 from gateway.tiff import ORIENTATION, UPRIGHT, check_layout
 
@@ -128,7 +128,7 @@ class PillowPicture:
             )
         # Pillow itself turns a TIFF upright, and reports the size that it will have.
         turned = self._image.format == "TIFF"
-        self._orientation = UPRIGHT if turned else _orientation(self._image)
+        self._orientation = UPRIGHT if turned else _orientation(self._image, data)
         self.channels = 1 if self._image.mode in GREY_MODES else 3
         width, height = self._image.size
         self.height, self.width = _upright_size(height, width, self._orientation)
@@ -208,9 +208,11 @@ def _image_errors() -> Iterator[None]:
         ) from error
 
 
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(ORIENTATION, UPRIGHT)
+def _orientation(image: Image.Image, data: memoryview) -> int:
+    if image.format == "PNG" and "exif" not in image.info and (late := png.exif(data)):
+        image.info["exif"] = late
+    try:  # not a PNG's own method, which decodes all pixels to see what comes after them
+        value = Image.Image.getexif(image).get(ORIENTATION, UPRIGHT)
     except Exception:  # damaged EXIF data says nothing about the picture
         return UPRIGHT
     return value if value in ORIENTATIONS else UPRIGHT
