@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Iterator
 
@@ -92,9 +93,6 @@ def talk(service: RunningService, headers: str, start: bytes, more: bytes) -> by
     head = f"POST {BRISQUE} HTTP/1.1\r\nHost: service\r\nContent-Type: {FORM}\r\n{headers}\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(head.encode() + start)
-        connection.settimeout(0.05 if more else 60)
-        while True:
-            try:
-                return connection.recv(1 << 16)
-            except TimeoutError:
-                connection.sendall(more)
+        while not select.select([connection], [], [], 0.05)[0]:
+            connection.sendall(more)
+        return connection.recv(1 << 16)
