@@ -67,10 +67,10 @@ class Picture(Protocol):
 class JpegPicture:
     """A JPEG that libjpeg-turbo decodes straight into its destination."""
 
-    is_fast = True
-
     def __init__(self, data: memoryview, *, luma_only: bool) -> None:
-        self._orientation = jpeg.orientation(data)
+        header = jpeg.read_header(data)
+        self._orientation = header.orientation
+        self.is_fast = not header.is_progressive
         height, width, colour_space, _ = simplejpeg.decode_jpeg_header(data)
         if colour_space in ("CMYK", "YCCK"):
             raise ValueError("Pillow converts these")

@@ -131,6 +131,10 @@ def bombs() -> Iterator[Entry]:
     last = progressive[progressive.rindex(b"\xff\xda") : -2]
     scans = progressive[:-2] + last * (4_000_000 // len(last)) + progressive[-2:]
     yield Entry("JPEG of thousands of scans", scans, "invalid_image")
+    padded = scans[:2] + b"\xff\x01\xff" + scans[2:]
+    yield Entry(
+        "JPEG of thousands of scans behind a marker without length", padded, "invalid_image"
+    )
     plain = encoded(photograph(), "JPEG")
     segments = files.jpeg_segments(*[(COMMENT, b"")] * 2_000_000, of=plain)
     yield Entry("JPEG of two million segments", segments, "invalid_image")
