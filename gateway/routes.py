@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import anyio
 import numpy as np
 from fastapi import APIRouter, Request
 from numpy.typing import NDArray
@@ -159,7 +158,7 @@ async def _read(
     request: Request, limits: UploadLimits, deadline: Deadline, room: Room
 ) -> list[Upload]:
     try:
-        with anyio.fail_after(deadline.remaining()):
+        async with asyncio.timeout(deadline.remaining()):
             return await read_uploads(request, limits, room.hold)
     except TimeoutError:
         raise Deadline.exceeded() from None

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 UNITS = {"brisque": "images/s", "ms_ssim": "pairs/s"}
@@ -36,7 +36,7 @@ class Report:
     device: str
     rows: Sequence[Row]
     verdicts: Sequence[str]
-    date: str = field(default_factory=lambda: f"{datetime.now(timezone.utc):%Y-%m-%d}")
+    date: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%d}")
 
     def table(self) -> str:
         """The rows in Markdown, the targets below."""
