@@ -19,7 +19,7 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["gateway", "PIL"]):
-    from gateway.preprocess import open_picture
+    from gateway.preprocess import is_jpeg, open_picture
     from gateway.problems import Problem
 
 from tests.hostile.corpus import corpus
@@ -33,7 +33,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def try_file(data: bytes) -> None:
     """Read a file as the service does."""
-    for luma_only in (False, True):
+    for luma_only in (False, True) if is_jpeg(memoryview(data)) else (False,):
         first, second = (outcome(data, luma_only, filling) for filling in (0, 255))
         assert np.array_equal(first, second), "pixels that nobody wrote"
 
