@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-SECONDS = 8
+SECONDS = 5
 HAS_WHEEL = sys.version_info < (3, 14) and platform.machine() == "x86_64"
 
 
