@@ -80,6 +80,14 @@ def test_a_body_of_no_length_is_refused(
     assert talk(service, headers, start, b"").startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nA: ", b"GET / HTTP/1.1\r\n"])
+def test_headers_without_an_end_are_refused(service: RunningService, start: bytes) -> None:
+    host, port = service.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(start + b"A: b\r\n" * 20_000)
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 400 ")
+
+
 def test_the_service_still_scores(service: RunningService, score: float) -> None:
     answer = httpx.post(
         service.url + BRISQUE, content=form(part(PICTURE)), headers={"Content-Type": FORM}
