@@ -73,16 +73,17 @@ def with_checksums(png: bytes) -> bytes:
 
 
 def main() -> None:
-    """Fuzz for as long as the command line says."""
+    """Fuzz for as long, or as often, as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=600)
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--runs", type=int, default=-1, help="files to try; -1: no matter how many")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for number, entry in enumerate(corpus()):
             if len(entry.file) <= MAX_BYTES:
                 (Path(folder) / str(number)).write_bytes(entry.file)
-        options = [sys.argv[0], f"-max_total_time={seconds}", *LIMITS, folder]
-        atheris.Setup(options, try_file, custom_mutator=mutate)
+        bounds = [f"-max_total_time={arguments.seconds}", f"-runs={arguments.runs}"]
+        atheris.Setup([sys.argv[0], *bounds, *LIMITS, folder], try_file, custom_mutator=mutate)
         atheris.Fuzz()
 
 

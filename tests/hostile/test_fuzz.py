@@ -1,4 +1,4 @@
-"""A few seconds of the fuzzing that goes on for ten minutes elsewhere."""
+"""A little of the fuzzing that goes on for ten minutes elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-SECONDS = 5
+RUNS = 1500  # some seconds; a sixth are the files of the corpus
 HAS_WHEEL = sys.version_info < (3, 14) and platform.machine() == "x86_64"
 
 
@@ -20,9 +20,9 @@ HAS_WHEEL = sys.version_info < (3, 14) and platform.machine() == "x86_64"
     not HAS_WHEEL and importlib.util.find_spec("atheris") is None,
     reason="atheris has no wheel for this Python or machine",
 )
-def test_seconds_of_fuzzing_find_nothing(tmp_path: Path) -> None:
+def test_a_little_fuzzing_finds_nothing(tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.hostile.fuzz_preprocess", f"--seconds={SECONDS}"],
+        [sys.executable, "-m", "tests.hostile.fuzz_preprocess", f"--runs={RUNS}"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
@@ -33,4 +33,4 @@ def test_seconds_of_fuzzing_find_nothing(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr[-3000:]
     executions = re.search(r"number_of_executed_units: (\d+)", run.stderr)
     assert executions
-    assert int(executions[1]) > 500, run.stderr[-3000:]
+    assert int(executions[1]) >= RUNS
