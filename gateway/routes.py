@@ -128,7 +128,7 @@ def build_router(
     for metric in METRICS:
         handlers = MetricRoutes(metric, settings, admission, scorer)
         _add(router, "POST", metric.path, handlers.single, documentation.single_route(metric))
-        batch = documentation.batch_route(metric)
+        batch = documentation.batch_route(metric, settings.max_batch)
         _add(router, "POST", f"{metric.path}/batch", handlers.batch, batch)
         _add(router, "POST", f"{metric.path}/map", handlers.map, documentation.map_route(metric))
     return router
