@@ -25,7 +25,7 @@ class Sample:
     """What one process holds.
 
     Attributes:
-        memory: resident bytes.
+        memory: resident bytes of its own; what it maps of shared memory counts apart.
         files, threads: open descriptors and threads.
     """
 
@@ -49,7 +49,7 @@ class Growth:
 
     @property
     def memory(self) -> float:
-        """Share by which its resident memory has grown."""
+        """Share by which its memory has grown."""
         return self.after.memory / self.before.memory - 1
 
 
@@ -94,7 +94,8 @@ class Watch:
         while True:
             for process in [self._launcher, *self._launcher.children(recursive=True)]:
                 with suppress(psutil.NoSuchProcess), process.oneshot():
-                    memory = process.memory_info().rss
+                    held = process.memory_info()
+                    memory = held.rss - held.shared
                     sample = Sample(memory, process.num_fds(), process.num_threads())
                     self._samples[process].append(sample)
             regions = memory_of(family(self._launcher.pid))
