@@ -23,7 +23,7 @@ from perf.traffic import Tally, Traffic
 CLIENTS, PEAK = 16, 64
 TIMEOUTS = (None,) * 19 + (0.005,)  # seconds; every twentieth request is given up early
 # Between the second tenth of the requests and the last.
-MOST_GROWTH = 0.03  # of a process's own resident memory
+MOST_GROWTH = 0.05  # of a process's own resident memory
 MOST_SHARED_GROWTH = 0.1  # Triton keeps what it reserved for the largest batch so far
 RECOVERY = 10.0  # seconds
 FREEZE = 10.0  # seconds
