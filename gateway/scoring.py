@@ -84,6 +84,7 @@ class Scorer:
         _check(metric, pictures)
         channels = max(picture.channels for picture in pictures)
         shapes = [(picture.height, picture.width, channels) for picture in pictures]
+        await self._triton.reach()
         with WAIT.time():
             try:
                 slot = await self._triton.slot(sum(map(prod, shapes)), deadline.remaining())

@@ -109,6 +109,20 @@ class TritonClient:
         self._region.unlink()
         await self._channel.close()
 
+    async def reach(self) -> None:
+        """Make sure that somebody is there before work is done for them.
+
+        Several Tritons are taken to be: one of them usually is.
+
+        Raises:
+            Problem: `backend_unavailable`.
+        """
+        if isinstance(self._channel, UnaryChannel):
+            try:
+                await self._channel.connect()
+            except grpc.aio.AioRpcError as error:
+                raise _unavailable() from error
+
     async def slot(self, size: int, patience: float) -> Slot:
         """Wait for a slot of `size` bytes; the caller releases it.
 

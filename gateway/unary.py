@@ -94,9 +94,7 @@ class UnaryChannel:
             self._connection.close()
 
     async def _answer(self, headers: bytes, message: bytes, timeout: float | None) -> bytes:
-        connection = self._connection
-        if connection is None or not connection.usable:
-            connection = await self._connect()
+        connection = await self.connect()
         exchange = connection.start(headers, PREFIX.pack(0, len(message)) + message)
         try:
             if timeout is None:
@@ -111,7 +109,14 @@ class UnaryChannel:
             connection.abandon(exchange)  # does nothing once it has ended
         return _message(exchange)
 
-    async def _connect(self) -> Connection:
+    async def connect(self) -> Connection:
+        """The connection, made first where there is none.
+
+        Raises:
+            AioRpcError: `UNAVAILABLE`, nobody is there.
+        """
+        if self._connection and self._connection.usable:
+            return self._connection
         async with self._connecting:
             if self._connection is None or not self._connection.usable:
                 create = asyncio.get_running_loop().create_connection

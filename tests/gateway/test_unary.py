@@ -43,7 +43,7 @@ async def connected(handler: Handler) -> AsyncIterator[UnaryChannel]:
         await channel.close()
 
 
-async def status_of(call: Awaitable[bytes]) -> tuple[grpc.StatusCode, str]:
+async def status_of(call: Awaitable[object]) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await call
     return failure.value.code(), failure.value.details() or ""
@@ -131,6 +131,7 @@ async def test_nobody_there_then_somebody_then_another() -> None:
     channel = UnaryChannel(f"127.0.0.1:{port}")
     call = channel.unary_unary(METHOD)
     assert (await status_of(call(b"")))[0] is grpc.StatusCode.UNAVAILABLE
+    assert (await status_of(channel.connect()))[0] is grpc.StatusCode.UNAVAILABLE
     for _ in range(2):
         async with served(echo, port):
             assert await call(b"there") == b"there"
