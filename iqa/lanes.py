@@ -6,6 +6,7 @@ rows in registers has many. A vector takes 64 bytes: one AVX-512 register, or se
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -23,7 +24,10 @@ INDEX = ir.IntType(32)
 
 
 class Lanes(types.Type):
-    """As many numbers of one type as a vector holds; has `+`, `-`, `*` and `/`."""
+    """As many numbers of one type as a vector holds.
+
+    Has `+`, `-`, `*`, `/`, `min`, `max`, `abs`, `math.sqrt` and `math.floor`, of each number.
+    """
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
@@ -58,14 +62,68 @@ def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
 
 @compiled
 def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
-    """Write a vector to consecutive elements of an array of its type."""
+    """Write a vector to consecutive elements of a float array, rounded to its type."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         place = _place(context, builder, array, *arguments[:2], lanes.count)
-        builder.store(arguments[2], place, align=array.dtype.bitwidth // 8)
+        vector = arguments[2]
+        if array.dtype != lanes.dtype:
+            vector = builder.fptrunc(vector, place.type.pointee)
+        builder.store(vector, place, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), generate
+
+
+@compiled
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Have the cache fetch what lies at `index`, if anything does."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        place = context.make_array(array)(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(place, [arguments[1]]), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [place.type, INDEX, INDEX, INDEX])
+        function = builder.module.declare_intrinsic("llvm.prefetch.p0", fnty=kind)
+        builder.call(function, [place, INDEX(0), INDEX(3), INDEX(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@compiled
+def load_triples(typing: Any, array: Any, index: Any, like: Any) -> Any:
+    """Consecutive triples of bytes from `index` on, as three vectors of the type of `like`.
+
+    Reads as many bytes as a vector has, which is more than it takes.
+    """
+    three = types.UniTuple(like, 3)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        place = _place(context, builder, array, *arguments[:2], VECTOR_BYTES)
+        triples = builder.load(place, align=1)
+        zeros, zero = ir.Constant(triples.type, None), VECTOR_BYTES
+        vectors = []
+        for first in range(3):
+            # Three bytes of 0 after each make it a 32-bit integer.
+            taken = [first + 3 * (k // 4) if k % 4 == 0 else zero for k in range(4 * like.count)]
+            mask = ir.Constant(ir.VectorType(INDEX, 4 * like.count), taken)
+            words = builder.shuffle_vector(triples, zeros, mask)
+            words = builder.bitcast(words, ir.VectorType(INDEX, like.count))
+            vectors.append(builder.sitofp(words, arguments[2].type))
+        return context.make_tuple(builder, three, vectors)
+
+    return three(array, types.intp, like), generate
+
+
+@compiled
+def load_bytes(typing: Any, array: Any, index: Any, like: Any) -> Any:
+    """Consecutive bytes of an array from `index` on, as numbers of the type of `like`."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        values = builder.load(_place(context, builder, array, *arguments[:2], like.count), align=1)
+        return builder.uitofp(values, arguments[2].type)
+
+    return like(array, types.intp, like), generate
 
 
 @compiled
@@ -117,23 +175,72 @@ def odds(typing: Any, low: Any, high: Any) -> Any:
     return _every_second(low, 1)
 
 
-def _define(operation: Any, instruction: str) -> None:
+@compiled
+def bits_below(typing: Any, one: Any, other: Any) -> Any:
+    """A word with a bit, the lowest first, for each number of `one` below that of `other`."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        return builder.bitcast(builder.fcmp_ordered("<", *arguments), ir.IntType(one.count))
+
+    return types.Integer.from_bitwidth(one.count, signed=False)(one, other), generate
+
+
+@compiled
+def zero_below(typing: Any, lanes: Any, limit: Any) -> Any:
+    """The numbers, 0 in place of those whose magnitude is below that of `limit`."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        small = builder.fcmp_ordered("<", _intrinsic(builder, "fabs", arguments[0]), arguments[1])
+        return builder.select(small, ir.Constant(arguments[0].type, None), arguments[0])
+
+    return lanes(lanes, limit), generate
+
+
+@compiled
+def ones(typing: Any, word: Any) -> Any:
+    """How many bits of an unsigned integer are set."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        return context.cast(builder, builder.ctpop(arguments[0]), word, types.int64)
+
+    return types.int64(word), generate
+
+
+def _define(operation: Any, operands: int, generate: Any) -> None:
     @infer_global(operation)
     class _Template(AbstractTemplate):
         def generic(self, arguments: Any, _: Any) -> Any:
-            if isinstance(arguments[0], Lanes) and arguments[0] == arguments[-1]:
-                return signature(arguments[0], *arguments)
+            lanes = arguments[0]
+            if isinstance(lanes, Lanes) and arguments == (lanes,) * operands:
+                return signature(lanes, *arguments)
             return None
 
-    @lower_builtin(operation, Lanes, Lanes)
+    @lower_builtin(operation, *[Lanes] * operands)
     def _lower(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return getattr(builder, instruction)(*arguments)
+        return generate(builder, *arguments)
 
 
-for _operation, _instruction in (
-    (operator.add, "fadd"),
-    (operator.sub, "fsub"),
-    (operator.mul, "fmul"),
-    (operator.truediv, "fdiv"),
-):
-    _define(_operation, _instruction)
+def _intrinsic(builder: Any, name: str, vector: Any) -> Any:
+    suffix = f"v{vector.type.count}f{64 if vector.type.element == ir.DoubleType() else 32}"
+    kind = ir.FunctionType(vector.type, [vector.type])
+    function = builder.module.declare_intrinsic(f"llvm.{name}.{suffix}", fnty=kind)
+    return builder.call(function, [vector])
+
+
+def _lesser(builder: Any, one: Any, other: Any) -> Any:
+    return builder.select(builder.fcmp_ordered("<", one, other), one, other)
+
+
+def _greater(builder: Any, one: Any, other: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", one, other), one, other)
+
+
+_define(operator.add, 2, lambda builder, one, other: builder.fadd(one, other))
+_define(operator.sub, 2, lambda builder, one, other: builder.fsub(one, other))
+_define(operator.mul, 2, lambda builder, one, other: builder.fmul(one, other))
+_define(operator.truediv, 2, lambda builder, one, other: builder.fdiv(one, other))
+_define(min, 2, _lesser)
+_define(max, 2, _greater)
+_define(abs, 1, lambda builder, vector: _intrinsic(builder, "fabs", vector))
+_define(math.sqrt, 1, lambda builder, vector: _intrinsic(builder, "sqrt", vector))
+_define(math.floor, 1, lambda builder, vector: _intrinsic(builder, "floor", vector))

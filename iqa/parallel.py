@@ -27,10 +27,24 @@ def parallel_map(
 ) -> list[Result]:
     """`function` of each item, in order, on at most `threads` threads (None: all cores).
 
-    The function must release the GIL for its bulk and depend on nothing but its item, so that the
-    results do not depend on the number of threads.
+    The calling thread is one of them. Each takes the next item when it is done with one, which
+    costs less than to hand over every item. The function must release the GIL for its bulk and
+    depend on nothing but its item, so that the results do not depend on the number of threads.
     """
     threads = min(threads or available_cores(), len(items))
     if threads <= 1:
         return [function(item) for item in items]
-    return list(_pool(threads).map(function, items))
+    waiting = iter(range(len(items)))  # no index is given twice, as one step of it is atomic
+    results: dict[int, Result] = {}
+
+    def work() -> None:
+        for index in waiting:
+            results[index] = function(items[index])
+
+    helpers = [_pool(threads).submit(work) for _ in range(threads - 1)]
+    try:
+        work()
+    finally:
+        for helper in helpers:
+            helper.result()
+    return [results[index] for index in range(len(items))]

@@ -70,16 +70,38 @@ def interleaved(items: Sequence[Contender], rounds: int) -> Times:
 
 
 def cost_by_size(rounds: int) -> list[dict[str, Any]]:
-    """Nanoseconds per pixel of each metric on RGB noise of growing size, one thread."""
+    """Nanoseconds per pixel of each metric on RGB noise of growing size, one thread.
+
+    Noise, as it is alike at any size; all sizes take turns.
+    """
     random = np.random.default_rng(0)
-    rows = []
-    for height, width in SIZES:
-        images = [random.integers(0, 256, (height, width, 3), dtype=np.uint8)]
-        for name, metric in METRICS.items():
-            times = [seconds_per_call(partial(metric, images, 1)) for _ in range(rounds)]
-            cost = float(np.median(times)) / (height * width) * 1e9
-            rows.append({"metric": name, "height": height, "width": width, "ns_per_pixel": cost})
-    return rows
+    calls = {
+        (name, *size): partial(metric, [random.integers(0, 256, (*size, 3), dtype=np.uint8)], 1)
+        for size in SIZES
+        for name, metric in METRICS.items()
+    }
+    times: dict[tuple[str, int, int], list[float]] = {place: [] for place in calls}
+    for _ in range(rounds):
+        for place, call in calls.items():
+            times[place].append(seconds_per_call(call))
+    return [
+        {
+            "metric": name,
+            "height": height,
+            "width": width,
+            "ns_per_pixel": float(np.median(own)) / (height * width) * 1e9,
+        }
+        for (name, height, width), own in times.items()
+    ]
+
+
+def spread_of_costs(costs: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """How many times the cheapest size the dearest one costs per pixel, by metric."""
+    return {
+        name: max(own) / min(own)
+        for name in METRICS
+        for own in [[row["ns_per_pixel"] for row in costs if row["metric"] == name]]
+    }
 
 
 def memory_growth() -> dict[str, float]:
@@ -197,7 +219,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
     found = {(row["task"], row["contender"]): row["times_ours"] for row in rows}
     ratios = {name: found[place] for name, place in RATIOS.items()}
-    costs = cost_by_size(3)
+    costs = cost_by_size(7)
+    spread = spread_of_costs(costs)
     for row in costs:
         print(
             f"{row['metric']:9}{row['width']:5}x{row['height']:<5}"
@@ -206,7 +229,8 @@ def main(arguments: list[str] | None = None) -> int:
     growth, speedups = memory_growth(), batch_speedup(5)
     for name in METRICS:
         print(
-            f"{name:9}24 megapixels: {growth[name]:.1f} MB more; two threads: {speedups[name]:.2f}x"
+            f"{name:9}sizes within {spread[name]:.2f}x; 24 megapixels: {growth[name]:.1f} MB more; "
+            f"two threads: {speedups[name]:.2f}x"
         )
 
     options.output.mkdir(parents=True, exist_ok=True)
@@ -218,6 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         report = {
             "ratios": ratios, "rows": rows, "cost_by_size": costs,
+            "spread_of_costs": spread,
             "memory_growth_mb": growth, "two_threads_speedup": speedups,
         }  # fmt: skip
         options.json.write_text(json.dumps(report, indent=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque import cpu, regressor
+from iqa.brisque import cpu
 from iqa.brisque.contrast import local_contrast
-from iqa.brisque.features import MINIMUM_SIDE
+from iqa.brisque.features import FEATURES, MINIMUM_SIDE
 from iqa.errors import ItemError
 from iqa.images import Image, check_image, on_host
 
@@ -69,23 +70,28 @@ def score(
     """
     errors = [check_image(image, MINIMUM_SIDE) for image in images]
     sound = [index for index, error in enumerate(errors) if error is None]
-    rows = np.full((len(images), 36), np.nan)
-    values = np.full(len(images), np.nan)
+    results = np.empty((len(images), FEATURES + 1))
+    for index, error in enumerate(errors):
+        if error is not None:
+            results[index] = np.nan
     if device == "cpu":
-        if sound:
-            rows[sound] = cpu.features([on_host(images[index]) for index in sound], threads)
-        values[:] = regressor.load().scores(rows)
+        cpu.fill(
+            [on_host(images[index]) for index in sound],
+            [results[index] for index in sound],
+            threads,
+        )
     elif sound:
         from iqa.brisque import gpu
 
-        rows[sound], values[sound], failures = gpu.features_and_scores(
+        rows, scores, failures = gpu.features_and_scores(
             [images[index] for index in sound], device, memory_limit
         )
+        results[sound] = np.column_stack([rows, scores])
         for index, failure in zip(sound, failures, strict=True):
             errors[index] = failure
-    undefined = np.isnan(rows).any(axis=1)
-    for index in sound:
-        if undefined[index] and errors[index] is None:
+    values = results[:, FEATURES].copy()
+    for index, value in enumerate(values.tolist()):
+        if math.isnan(value) and errors[index] is None:
             errors[index] = ItemError(
                 "score_undefined", "BRISQUE is undefined on an image without contrast."
             )
@@ -95,4 +101,4 @@ def score(
             local_contrast(on_host(image)) if error is None else None
             for image, error in zip(images, errors, strict=True)
         ]
-    return Scores(values, errors, rows if features else None, local)
+    return Scores(values, errors, results[:, :FEATURES] if features else None, local)

@@ -1,7 +1,7 @@
-"""MSCN coefficients of two rows at a time for the CPU kernel, in float32 where that can tell them.
+"""MSCN coefficients of four rows at a time for the CPU kernel, in float32.
 
 A block of columns is filtered vertically into lines that stay in the first-level cache, then
-horizontally. Two rows share what the vertical windows read and square.
+horizontally. Four rows share what the vertical windows read and square.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.features import FLAT, WINDOW
+from iqa.brisque.cpu_rows import LANES, PHASES
+from iqa.brisque.features import WINDOW
 from iqa.jit import row_kernel
+from iqa.lanes import bits_below, load, spread, store, sum_of
 
-Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
 
 RADIUS = len(WINDOW) // 2
-BLOCK = 192
-LINE = BLOCK + 16  # 6 more columns than a block, in whole vectors
-LINES = 4 * LINE  # mean and square of either row
+ROWS = 4
+# Numbers of a phase in a block: small ones have more to share, larger ones leave the cache.
+BLOCK = 96
+LINE = BLOCK + LANES
+LINES = 2 * ROWS * PHASES * LINE
 # A pixel closer to its mean, or with less variance, than float32 can tell is computed in float64.
 NEAR_DIFFERENCE = np.float32(1e-4)
 NEAR_VARIANCE = np.float32(0.05)
+NEAR_RATIO = NEAR_VARIANCE / NEAR_DIFFERENCE
 ONE = np.float32(1)
 
 # The vertical window less its middle weight 1, which the horizontal window makes up for. Its outer
@@ -35,111 +38,130 @@ V0, V1, V2 = (WINDOW[:RADIUS] / WINDOW[RADIUS]).astype(np.float32)
 _, H1, H2, H3 = (WINDOW[: RADIUS + 1] * WINDOW[RADIUS]).astype(np.float32)
 _VERTICAL_SUM = 1 + 2 * (float(V0) + float(V1) + float(V2))
 H0 = np.float32((1 / _VERTICAL_SUM - float(H3)) / 2 - float(H2) - float(H1))
-W0, W1, W2, W3 = WINDOW[: RADIUS + 1]
 
 
 @row_kernel
-def _level(row: Floats) -> np.float32:
-    """The whole grey level nearest to the mean of a row."""
-    total = np.float32(0)
-    for x in range(len(row)):
-        total += row[x]
-    return np.float32(np.rint(total / np.float32(len(row))))
-
-
-@row_kernel
-def _filter_columns(
-    a: Floats, b: Floats, c: Floats, d: Floats, e: Floats, f: Floats, g: Floats, h: Floats,
-    level: np.float32, lines: Floats,
-) -> None:  # fmt: skip
-    """Vertical windows around rows `d` and `e`, of the pixels less `level` and of their squares."""
-    for x in range(LINE):
-        pa, pb, pc, pd = a[x] - level, b[x] - level, c[x] - level, d[x] - level
-        pe, pf, pg, ph = e[x] - level, f[x] - level, g[x] - level, h[x] - level
-        lines[x] = pd + V2 * (pc + pe) + V1 * (pb + pf) + V0 * (pa + pg)
-        lines[2 * LINE + x] = pe + V2 * (pd + pf) + V1 * (pc + pg) + V0 * (pb + ph)
-        pa, pb, pc, pd = pa * pa, pb * pb, pc * pc, pd * pd
-        pe, pf, pg, ph = pe * pe, pf * pf, pg * pg, ph * ph
-        lines[LINE + x] = pd + V2 * (pc + pe) + V1 * (pb + pf) + V0 * (pa + pg)
-        lines[3 * LINE + x] = pe + V2 * (pd + pf) + V1 * (pc + pg) + V0 * (pb + ph)
-
-
-@row_kernel
-def _filter_row(lines: Floats, centre: Floats, level: np.float32, width: int, out: Floats) -> bool:
-    """Horizontal windows and the coefficients; whether one of the first `width` is near 0."""
-    near = False
-    for x in range(BLOCK):
-        mean = H0 * (lines[x] + lines[x + 6]) + H1 * (lines[x + 1] + lines[x + 5])
-        mean += H2 * (lines[x + 2] + lines[x + 4]) + H3 * lines[x + 3]
-        k = LINE + x
-        square = H0 * (lines[k] + lines[k + 6]) + H1 * (lines[k + 1] + lines[k + 5])
-        square += H2 * (lines[k + 2] + lines[k + 4]) + H3 * lines[k + 3]
-        difference = (centre[x] - level) - mean
-        variance = abs(square - mean * mean)
-        near |= (x < width) & ((abs(difference) < NEAR_DIFFERENCE) | (variance < NEAR_VARIANCE))
-        out[x] = difference / (math.sqrt(variance) + ONE)
-    return near
-
-
-@row_kernel
-def _exact_block(rows: NDArray[Any], at: Integers, start: int, lines: Array, out: Floats) -> None:
-    """Coefficients of a block in float64, where a difference that should be 0 is 0."""
-    lines[: 2 * LINE] = 0.0
-    for tap in range(len(at)):
-        row, weight = rows[at[tap], start : start + LINE], WINDOW[tap]
-        for x in range(LINE):
-            value = np.float64(row[x])
-            lines[x] += weight * value
-            lines[LINE + x] += weight * (value * value)
-    centre = rows[at[RADIUS], start + RADIUS : start + RADIUS + BLOCK]
-    for x in range(BLOCK):
-        mean = W0 * (lines[x] + lines[x + 6]) + W1 * (lines[x + 1] + lines[x + 5])
-        mean += W2 * (lines[x + 2] + lines[x + 4]) + W3 * lines[x + 3]
-        k = LINE + x
-        square = W0 * (lines[k] + lines[k + 6]) + W1 * (lines[k + 1] + lines[k + 5])
-        square += W2 * (lines[k + 2] + lines[k + 4]) + W3 * lines[k + 3]
-        difference = np.float64(centre[x]) - mean
-        difference = 0.0 if abs(difference) < FLAT else difference
-        out[x] = difference / (math.sqrt(abs(square - mean * mean)) + 1.0)
-
-
-@row_kernel
-def coefficients_of_two_rows(
-    rows: NDArray[Any], at: Integers, width: int, exact: bool,
-    lines: Floats, wide_lines: Array, first: Floats, second: Floats,
-) -> tuple[bool, bool]:  # fmt: skip
-    """MSCN coefficients of two rows, and for each whether some of them may be 0.
+def level_of(pixels: Floats, start: int, inside: int, count: int) -> np.float32:
+    """The whole grey level nearest to the mean of those of some pixels that lie inside the image.
 
     Args:
-        rows: ring of pixel rows, which begin with `RADIUS` columns that lie outside the image.
-        at: places in the ring of the 8 rows around the two, from 3 above to 3 below.
-        width: columns of the image.
-        exact: compute all of them in float64.
-        lines, wide_lines: scratch, `[LINES]`.
-        first, second: where the coefficients go; room for whole blocks.
+        pixels, start, count: rows of pixels, and which of them.
+        inside: place in them of a 1 for each that counts, and a 0 for each other.
     """
-    first_zeros = second_zeros = False
-    a, b, c, d = rows[at[0]], rows[at[1]], rows[at[2]], rows[at[3]]
-    e, f, g, h = rows[at[4]], rows[at[5]], rows[at[6]], rows[at[7]]
-    for start in range(0, width, BLOCK):
-        first_near = second_near = exact
-        first_block, second_block = first[start:], second[start:]
-        if not exact:
-            # Less the level around, the squares are small and so is their rounding.
-            level = _level(d[start + RADIUS : RADIUS + min(start + BLOCK, width)])
-            _filter_columns(
-                a[start:], b[start:], c[start:], d[start:],
-                e[start:], f[start:], g[start:], h[start:], level, lines,
-            )  # fmt: skip
-            columns = width - start
-            first_near = _filter_row(lines, d[start + RADIUS :], level, columns, first_block)
-            second_near = _filter_row(
-                lines[2 * LINE :], e[start + RADIUS :], level, columns, second_block
-            )
-        if first_near:
-            _exact_block(rows, at[:-1], start, wide_lines, first_block)
-            first_zeros = True
-        if second_near:
-            _exact_block(rows, at[1:], start, wide_lines, second_block)
-            second_zeros = True
-    return first_zeros, second_zeros
+    total, used = spread(np.float32(0)), spread(np.float32(0))
+    for j in range(0, count, LANES):
+        counted = load(pixels, inside + j, total)
+        total, used = total + counted * load(pixels, start + j, total), used + counted
+    return np.float32(np.rint(sum_of(total) / sum_of(used)))
+
+
+@row_kernel
+def _down(w: Any, a: Any) -> Any:
+    return (w[0] * (a[0] + a[6]) + a[3]) + (w[1] * (a[1] + a[5]) + w[2] * (a[2] + a[4]))
+
+
+@row_kernel
+def filter_down(
+    pixels: Floats, at: Any, count: int, level: np.float32, lines: Floats, place: int
+) -> None:
+    """Vertical windows of the pixels less `level` and of their squares, of a phase of four rows.
+
+    Args:
+        pixels: rows of pixels.
+        at: places in them where the phase begins in the ten rows that the windows see.
+        count: numbers of the phase.
+        level: makes squares small.
+        lines, place: get the windows; `PHASES * LINE` from one to the next, four of the pixels,
+            then four of the squares.
+    """
+    w, middle = (spread(V0), spread(V1), spread(V2)), spread(level)
+    step = PHASES * LINE
+    for j in range(0, count, LANES):
+        a = (
+            load(pixels, at[0] + j, middle) - middle, load(pixels, at[1] + j, middle) - middle,
+            load(pixels, at[2] + j, middle) - middle, load(pixels, at[3] + j, middle) - middle,
+            load(pixels, at[4] + j, middle) - middle, load(pixels, at[5] + j, middle) - middle,
+            load(pixels, at[6] + j, middle) - middle, load(pixels, at[7] + j, middle) - middle,
+            load(pixels, at[8] + j, middle) - middle, load(pixels, at[9] + j, middle) - middle,
+        )  # fmt: skip
+        k = place + j
+        store(lines, k, _down(w, a))
+        store(lines, k + step, _down(w, a[1:]))
+        store(lines, k + 2 * step, _down(w, a[2:]))
+        store(lines, k + 3 * step, _down(w, a[3:]))
+        a = (
+            a[0] * a[0], a[1] * a[1], a[2] * a[2], a[3] * a[3], a[4] * a[4],
+            a[5] * a[5], a[6] * a[6], a[7] * a[7], a[8] * a[8], a[9] * a[9],
+        )  # fmt: skip
+        store(lines, k + 4 * step, _down(w, a))
+        store(lines, k + 5 * step, _down(w, a[1:]))
+        store(lines, k + 6 * step, _down(w, a[2:]))
+        store(lines, k + 7 * step, _down(w, a[3:]))
+
+
+@row_kernel
+def _along(w: Any, a: Any) -> Any:
+    return (w[0] * (a[0] + a[6]) + w[1] * (a[1] + a[5])) + (w[2] * (a[2] + a[4]) + w[3] * a[3])
+
+
+@row_kernel
+def _windows_along(w: Any, lines: Floats, j: int) -> Any:
+    k, m, n = j + LINE, j + 2 * LINE, j + 3 * LINE
+    like = w[0]
+    a = (
+        load(lines, j, like), load(lines, k, like), load(lines, m, like), load(lines, n, like),
+        load(lines, j + 1, like), load(lines, k + 1, like),
+        load(lines, m + 1, like), load(lines, n + 1, like),
+        load(lines, j + 2, like), load(lines, k + 2, like),
+    )  # fmt: skip
+    return _along(w, a), _along(w, a[1:]), _along(w, a[2:]), _along(w, a[3:])
+
+
+@row_kernel
+def coefficients_along(
+    lines: Floats, row: int, pixels: Floats, centre: int, stride: int, level: np.float32,
+    count: int, out: Floats, place: int, out_stride: int,
+) -> int:  # fmt: skip
+    """Horizontal windows of one row of the lines, and its coefficients.
+
+    Args:
+        lines, row: what `filter_down` made, and which of its rows.
+        pixels, centre, stride: the rows of pixels, where the block begins in this one, and how far
+            its phases are apart.
+        level: as for `filter_down`.
+        count: numbers in each phase of the block.
+        out, place, out_stride: where the coefficients go.
+
+    Returns:
+        a bit for every 16 numbers of each phase: whether a pixel among these 64 is too near to its
+        mean, or to those around.
+    """
+    w = spread(H0), spread(H1), spread(H2), spread(H3)
+    middle, one = spread(level), spread(ONE)
+    ratio, limit = spread(NEAR_RATIO), spread(NEAR_VARIANCE)
+    mean, square = row * PHASES * LINE, (ROWS + row) * PHASES * LINE
+    near = 0
+    for j in range(0, count, LANES):
+        m = _windows_along(w, lines, mean + j)
+        s = _windows_along(w, lines, square + j)
+        k = centre + j
+        d = (
+            load(pixels, k + 3 * stride, one) - middle - m[0],
+            load(pixels, k + 1, one) - middle - m[1],
+            load(pixels, k + 1 + stride, one) - middle - m[2],
+            load(pixels, k + 1 + 2 * stride, one) - middle - m[3],
+        )
+        v = (
+            abs(s[0] - m[0] * m[0]), abs(s[1] - m[1] * m[1]),
+            abs(s[2] - m[2] * m[2]), abs(s[3] - m[3] * m[3]),
+        )  # fmt: skip
+        k = place + j
+        store(out, k, d[0] / (math.sqrt(v[0]) + one))
+        store(out, k + out_stride, d[1] / (math.sqrt(v[1]) + one))
+        store(out, k + 2 * out_stride, d[2] / (math.sqrt(v[2]) + one))
+        store(out, k + 3 * out_stride, d[3] / (math.sqrt(v[3]) + one))
+        difference = min(min(abs(d[0]), abs(d[1])), min(abs(d[2]), abs(d[3])))
+        variance = min(min(v[0], v[1]), min(v[2], v[3]))
+        if bits_below(min(ratio * difference, variance), limit) != 0:
+            near |= 1 << (j // LANES)
+    return near

@@ -1,101 +1,165 @@
-"""Rows of pixels for the CPU kernel: luma from uint8, and the half-size image from luma."""
+"""Rows of pixels for the CPU kernel: luma from uint8, and the half-size image from luma.
+
+A row is a list of four phases: sample k, which is pixel k - `LEFT`, is number k // 4 of phase
+k % 4. So are all the neighbours of 16 pixels that are 4 apart vectors in memory.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.jit import row_kernel
+from iqa.lanes import evens, load, load_bytes, load_triples, odds, prefetch, spread, store
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
 
+PHASES = 4
+READ_AHEAD = 64
+PREFETCH = 8192
+LANES = 16
+LEFT = 3  # samples left of the image, which lie outside
 # Taken from every pixel: differences and variances stay as they are, their rounding gets smaller.
-MIDDLE = np.float32(128)
-MARGIN = 3  # columns left of the image that a row of pixels begins with
-MIRRORED = 3  # columns that the halving filter reads beyond either end of a row
+MIDDLE = 128
 
-RED, GREEN, BLUE, HALF = np.array([19595, 38470, 7471, 32768], np.float32)
+RED, GREEN, BLUE = np.array([19595, 38470, 7471], np.float32)
+HALF = np.float32(32768 - 65536 * MIDDLE)
 UNIT = np.float32(1 / 65536)
 # Antialiased bicubic at scale 1/2: multiples of 1/256, so exact in float32 on uint8 pixels.
 B0, B1, B2, B3 = np.array([-3, -9, 29, 111], np.float32) / np.float32(256)
 
 
-class Halving(NamedTuple):
-    """Source indices `[H // 2, taps]` and weights; of the columns transposed, `[taps, W // 2]`."""
-
-    row_indices: Integers
-    row_weights: Array
-    column_indices: Integers
-    column_weights: Array
+@row_kernel
+def _grey(pixels: Image, start: int, like: Any) -> Any:
+    """16 pixels less `MIDDLE`."""
+    return load_bytes(pixels, start, like) - spread(np.float32(MIDDLE))
 
 
 @row_kernel
-def luma_row(image: Image, y: int, out: Floats) -> None:
-    """Row `y` of the luma, less `MIDDLE`, rounded as Pillow does: all steps are exact integers."""
-    channels = image.shape[2]
-    row = image[y].reshape(image.shape[1] * channels)
-    if channels == 1:
-        for x in range(image.shape[1]):
-            out[x] = np.float32(row[x]) - MIDDLE
-    else:
-        for x in range(image.shape[1]):
-            red, green, blue = row[3 * x], row[3 * x + 1], row[3 * x + 2]
-            weighted = RED * np.float32(red) + GREEN * np.float32(green) + BLUE * np.float32(blue)
-            out[x] = np.float32(np.int32((weighted + HALF) * UNIT)) - MIDDLE
+def _luma(pixels: Image, start: int, like: Any) -> Any:
+    """Luma of 16 pixels RGB less `MIDDLE`, rounded as Pillow does: all steps are exact integers."""
+    red, green, blue = load_triples(pixels, start, like)
+    weighted = spread(RED) * red + spread(GREEN) * green + (spread(BLUE) * blue + spread(HALF))
+    return math.floor(spread(UNIT) * weighted)
 
 
 @row_kernel
-def _bicubic_columns(
-    a: Floats, b: Floats, c: Floats, d: Floats, e: Floats, f: Floats, g: Floats, h: Floats,
-    out: Floats,
+def _store_phases(
+    a: Any, b: Any, c: Any, d: Any, j: int, stride: int, inside: Floats, frame: Floats,
+    rows: Floats, out: int,
 ) -> None:  # fmt: skip
-    for x in range(len(out)):
-        out[x] = B0 * (a[x] + h[x]) + B1 * (b[x] + g[x]) + B2 * (c[x] + f[x]) + B3 * (d[x] + e[x])
+    """Separate 64 neighbouring pixels into their phases."""
+    even, next_even, odd, next_odd = evens(a, b), evens(c, d), odds(a, b), odds(c, d)
+    store_inside(evens(even, next_even), j, inside, frame, rows, out)
+    store_inside(evens(odd, next_odd), j + stride, inside, frame, rows, out)
+    store_inside(odds(even, next_even), j + 2 * stride, inside, frame, rows, out)
+    store_inside(odds(odd, next_odd), j + 3 * stride, inside, frame, rows, out)
 
 
 @row_kernel
-def _bicubic_row(line: Floats, out: Floats) -> None:
-    for x in range(len(out)):
-        k = 2 * x
-        outer = B0 * (line[k] + line[k + 7]) + B1 * (line[k + 1] + line[k + 6])
-        out[x] = outer + B2 * (line[k + 2] + line[k + 5]) + B3 * (line[k + 3] + line[k + 4])
+def load_row(
+    pixels: Image, start: int, channels: int, count: int, stride: int,
+    inside: Floats, frame: Floats, rows: Floats, out: int,
+) -> None:  # fmt: skip
+    """A row of luma less `MIDDLE` in phases.
 
-
-@row_kernel
-def half_row_even(rows: Floats, at: Integers, line: Floats, out: Floats) -> None:
-    """Half-size row `[W // 2]` of 8 rows, those of the ring `rows` `at` these places.
-
-    Both sides of the image are even. `line` is scratch, `[W + 2 * MIRRORED]`.
+    Args:
+        pixels, start: uint8, and where the row begins with its first pixel that lies outside.
+        channels: 1 or 3, interleaved.
+        count: numbers in each phase; what is read ends within `READ_AHEAD` bytes after them.
+        stride: from phase to phase.
+        inside, frame: a row of 1 inside the image and 0 outside; and one of 0 inside the image and
+            of what is to be outside.
+        rows, out: where to.
     """
-    width = len(line) - 2 * MIRRORED
-    _bicubic_columns(
-        rows[at[0]], rows[at[1]], rows[at[2]], rows[at[3]],
-        rows[at[4]], rows[at[5]], rows[at[6]], rows[at[7]],
-        line,
-    )  # fmt: skip
-    for x in range(MIRRORED):
-        line[MIRRORED - 1 - x] = line[MIRRORED + x]
-        line[MIRRORED + width + x] = line[MIRRORED + width - 1 - x]
-    _bicubic_row(line, out)
+    like = spread(UNIT)
+    for j in range(0, count, LANES):
+        k, step = start + PHASES * channels * j, channels * LANES
+        for line in range(channels):
+            prefetch(pixels, k + PREFETCH + 64 * line)
+        if channels == 1:
+            _store_phases(
+                _grey(pixels, k, like), _grey(pixels, k + step, like),
+                _grey(pixels, k + 2 * step, like), _grey(pixels, k + 3 * step, like),
+                j, stride, inside, frame, rows, out,
+            )  # fmt: skip
+        else:
+            _store_phases(
+                _luma(pixels, k, like), _luma(pixels, k + step, like),
+                _luma(pixels, k + 2 * step, like), _luma(pixels, k + 3 * step, like),
+                j, stride, inside, frame, rows, out,
+            )  # fmt: skip
 
 
 @row_kernel
-def half_row_odd(
-    rows: Floats, at: Integers, weights: Array, halving: Halving, line: Array, out: Array
+def store_inside(
+    values: Any, k: int, inside: Floats, frame: Floats, rows: Floats, out: int
 ) -> None:
-    """Half-size row `[W // 2]` in float64, where a side is odd; `line` is scratch, `[W]`."""
-    line[:] = 0.0
-    for tap in range(len(at)):
-        row, weight = rows[at[tap], MARGIN:], weights[tap]
-        for x in range(len(line)):
-            line[x] += weight * row[x]
-    out[:] = 0.0
-    for tap in range(len(halving.column_indices)):
-        indices, weights = halving.column_indices[tap], halving.column_weights[tap]
-        for x in range(len(out)):
-            out[x] += weights[x] * line[indices[x]]
+    """Write values of which those outside the image are replaced by the frame."""
+    store(rows, out + k, values * load(inside, k, values) + load(frame, k, values))
+
+
+@row_kernel
+def halve_down(
+    pixels: Floats, start: int, a: int, b: int, c: int, d: int, e: int, f: int, g: int, h: int,
+    count: int, out: Floats,
+) -> None:  # fmt: skip
+    """Weighted sum of the rows of `pixels` that begin at 8 places, of numbers from `start` on."""
+    b0, b1, b2, b3 = spread(B0), spread(B1), spread(B2), spread(B3)
+    for j in range(start, start + count, LANES):
+        outer = b0 * (load(pixels, a + j, b0) + load(pixels, h + j, b0))
+        outer = outer + b1 * (load(pixels, b + j, b0) + load(pixels, g + j, b0))
+        inner = b2 * (load(pixels, c + j, b0) + load(pixels, f + j, b0))
+        inner = inner + b3 * (load(pixels, d + j, b0) + load(pixels, e + j, b0))
+        store(out, j, outer + inner)
+
+
+@row_kernel
+def _half_pixels(b: Any, a: Any) -> Any:
+    outer = b[0] * (a[0] + a[7]) + b[1] * (a[1] + a[6])
+    return outer + (b[2] * (a[2] + a[5]) + b[3] * (a[3] + a[4]))
+
+
+@row_kernel
+def _two_half_pixels(b: Any, line: Floats, j: int, stride: int) -> Any:
+    """Pixels 2 j and 2 j + 1 of the half-size row, for 16 consecutive j."""
+    k, m, n = j + stride, j + 2 * stride, j + 3 * stride
+    like = b[0]
+    a = (
+        load(line, j, like), load(line, k, like), load(line, m, like), load(line, n, like),
+        load(line, j + 1, like), load(line, k + 1, like),
+        load(line, m + 1, like), load(line, n + 1, like),
+        load(line, j + 2, like), load(line, k + 2, like),
+    )  # fmt: skip
+    return _half_pixels(b, a), _half_pixels(b, a[2:])
+
+
+@row_kernel
+def halve_along(
+    line: Floats, stride: int, count: int, inside: Floats, frame: Floats,
+    pixels: Floats, out: int, half_stride: int,
+) -> None:  # fmt: skip
+    """Half-size row of a line of phases, to `pixels` from `out` on.
+
+    Args:
+        line: a row with phases `stride` apart.
+        count: numbers in a phase of the result.
+        inside, frame: see `load_row`, of the half-size image.
+        pixels, out: where to.
+        half_stride: distance of its phases.
+    """
+    b = spread(B0), spread(B1), spread(B2), spread(B3)
+    for j in range(0, count, LANES):
+        even, odd = _two_half_pixels(b, line, 2 * j, stride)
+        next_even, next_odd = _two_half_pixels(b, line, 2 * j + LANES, stride)
+        places = 0, half_stride, 2 * half_stride
+        values = odds(even, next_even), evens(even, next_even)
+        store_inside(evens(odd, next_odd), j + 1, inside, frame, pixels, out)
+        store_inside(values[0], places[1] + j + 1, inside, frame, pixels, out)
+        store_inside(odds(odd, next_odd), places[2] + j + 1, inside, frame, pixels, out)
+        store_inside(values[1], 3 * half_stride + j, inside, frame, pixels, out)

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.gaussian import gaussian_window
+from iqa.jit import kernel
 
 Array = NDArray[np.float64]
 
 MINIMUM_SIDE = 16
 SCALES = 2
 MOMENTS = 22
+FEATURES = 36
 WINDOW = gaussian_window(7, 7 / 6)
 FLAT = 1e-9
 
@@ -38,52 +40,69 @@ def shape_table() -> tuple[Array, Array, Array]:
     return shapes, np.exp(2 * log_ratio), np.exp(log_ratio)
 
 
-def nearest(table: Array, values: Array) -> NDArray[np.intp]:
-    """Index of the entry of the ascending `table` nearest to each value; the lower one on a tie."""
-    above = np.minimum(np.maximum(table.searchsorted(values), 1), len(table) - 1)
-    return above - (values - table[above - 1] <= table[above] - values)
-
-
 @cache
-def _inverse_ratios() -> Array:
-    """`E[x^2] / E|x|^2` in the ascending order that `nearest` needs: of shapes from 10 to 0.2."""
-    return 1 / shape_table()[1][::-1]
+def fit_tables() -> Array:
+    """`[4, 9801]` of `shape_table` in the order that `fit` takes.
+
+    Ratios, inverse ratios (of shapes from 10 to 0.2, so that both ascend), shapes, spreads.
+    """
+    shapes, ratios, spreads = shape_table()
+    return np.stack([ratios, 1 / ratios[::-1], shapes, spreads])
+
+
+@kernel
+def nearest(table: Array, value: float) -> int:
+    """Index of the entry of the ascending `table` nearest to a value; the lower one on a tie."""
+    low, high = 0, len(table)
+    while low < high:
+        middle = (low + high) // 2
+        if table[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    above = min(max(low, 1), len(table) - 1)
+    return above - int(value - table[above - 1] <= table[above] - value)
+
+
+@kernel
+def fit(moments: Array, pixels: int, tables: Array, out: Array) -> None:
+    """Fit the generalised Gaussians of one scale (sections III.A and III.B of the paper).
+
+    Args:
+        moments: `[22]` sums.
+        pixels: how many pixels they are of.
+        tables: `fit_tables()`.
+        out: `[18]` gets the features; all nan where the fit is undefined (no contrast, or products
+            of one sign only), as on a flat image.
+    """
+    ratios, inverse_ratios, shapes, spreads = tables[0], tables[1], tables[2], tables[3]
+    absolute, square = moments[0] / pixels, moments[1] / pixels
+    index = nearest(inverse_ratios, square / (absolute * absolute))
+    out[0], out[1] = shapes[len(shapes) - 1 - index], square
+    defined = True
+    for k in range(2, len(out), 4):
+        pair = moments[2 + 5 * ((k - 2) // 4) :]
+        left_square, right_square = pair[3], pair[4]
+        left_variance, right_variance = left_square / pair[0], right_square / pair[1]
+        left, right = math.sqrt(left_variance), math.sqrt(right_variance)
+        skew = left / right
+        skew_square = skew * skew
+        ratio = pair[2] * pair[2] / ((left_square + right_square) * pixels)
+        ratio *= (skew_square * skew + 1) * (skew + 1) / ((skew_square + 1) * (skew_square + 1))
+        index = nearest(ratios, ratio)
+        out[k], out[k + 1] = shapes[index], (right - left) * spreads[index]
+        out[k + 2], out[k + 3] = left_variance, right_variance
+        defined = defined and left_square > 0 and right_square > 0
+    if not defined or not np.isfinite(out).all():
+        out[:] = np.nan
 
 
 def features_from_moments(moments: Array, pixels: NDArray[np.int64]) -> Array:
-    """Fit the generalised Gaussians (moment matching, sections III.A and III.B of the paper).
+    """The features `[36]` of an image, from its sums `[2, 22]` and the pixels `[2]` of its scales.
 
-    Args:
-        moments: `[N, 2, 22]` sums, per image and scale.
-        pixels: `[N, 2]` pixels of each scale.
-
-    Returns:
-        `[N, 36]` features; a row is nan where the fit is undefined (no contrast, or products of one
-        sign only), as on a flat image.
+    All are nan where one of the scales has no fit.
     """
-    shapes, ratios, spreads = shape_table()
-    count = pixels[:, :, None].astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        absolute, square = moments[:, :, 0:1] / count, moments[:, :, 1:2] / count
-        inverse = square / absolute**2
-        shape = shapes[::-1][nearest(_inverse_ratios(), inverse)]
-
-        pairs = moments[:, :, 2:].reshape(len(moments), SCALES, 4, 5).transpose(3, 0, 1, 2)
-        left_count, right_count, pair_absolute, left_square, right_square = pairs
-        left_variance, right_variance = left_square / left_count, right_square / right_count
-        left, right = np.sqrt(left_variance), np.sqrt(right_variance)
-        skew = left / right
-        skew_square = skew * skew
-        ratio = pair_absolute * pair_absolute / ((left_square + right_square) * count)
-        ratio *= (skew_square * skew + 1) * (skew + 1) / ((skew_square + 1) * (skew_square + 1))
-        index = nearest(ratios, ratio)
-        mean = (right - left) * spreads[index]
-
-    scales = np.empty((len(moments), SCALES, 18))
-    scales[:, :, 0:1], scales[:, :, 1:2] = shape, square
-    scales[:, :, 2::4], scales[:, :, 3::4] = shapes[index], mean
-    scales[:, :, 4::4], scales[:, :, 5::4] = left_variance, right_variance
-    rows = scales.reshape(len(moments), 18 * SCALES)
-    one_sided = ((left_square == 0) | (right_square == 0)).any(axis=(1, 2))
-    rows[one_sided | ~np.isfinite(rows).all(axis=1)] = np.nan
-    return rows
+    out = np.empty((SCALES, FEATURES // SCALES))
+    for scale in range(SCALES):
+        fit(moments[scale], int(pixels[scale]), fit_tables(), out[scale])
+    return np.full(FEATURES, np.nan) if np.isnan(out).any() else out.reshape(-1)

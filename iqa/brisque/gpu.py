@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from iqa.brisque import gpu_halving, gpu_kernels, gpu_scores, regressor
-from iqa.brisque.features import MOMENTS, SCALES, WINDOW, shape_table
+from iqa.brisque.features import FEATURES, MOMENTS, SCALES, WINDOW, fit_tables
 from iqa.device import run_bounded
 from iqa.errors import ItemError
 from iqa.images import Image
@@ -20,7 +20,6 @@ from iqa.ragged import offsets, send, tile_table
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-FEATURES = 36
 LANES = 32
 TILE_WIDTH = LANES * gpu_kernels.COLUMNS_PER_LANE
 # Tall enough that the 7 rows run up before the first result weigh little, short enough that one
@@ -31,13 +30,12 @@ TILE_HEIGHT = 64
 @cache
 def _constants(device: torch.device) -> tuple[torch.Tensor, ...]:
     """Window, fit tables and regressor on the device, as `gpu_scores.scores_kernel` takes them."""
-    shapes, ratios, spreads = shape_table()
     model = regressor.load()
     gain = 2 / (model.feature_high - model.feature_low)
     offset = -gain * model.feature_low - 1
     arrays = (
         np.outer(WINDOW, WINDOW),
-        np.stack([ratios, 1 / ratios[::-1], shapes, spreads]),
+        fit_tables(),
         model.vectors.T,
         model.coefficients,
         gain,

@@ -37,13 +37,12 @@ def mscn(plane: Array) -> Array:
     return difference / (deviation + 1)
 
 
-def resize_weights(length: int) -> tuple[NDArray[np.intp], Array]:
+def resize_taps(length: int) -> tuple[NDArray[np.intp], Array]:
     """Taps of MATLAB's antialiased bicubic `imresize` from `length` to `length // 2` samples.
 
     Returns:
-        source indices `[length // 2, taps]`, mirrored at the border with the edge sample repeated,
-        and their weights, which sum to 1. For an even length there are 8 taps and the weights are
-        multiples of 1/256.
+        positions `[length // 2, taps]`, of which the outer ones lie outside; and their weights,
+        which sum to 1. For an even length there are 8 taps and the weights are multiples of 1/256.
     """
     half = length // 2
     scale = half / length
@@ -59,11 +58,15 @@ def resize_weights(length: int) -> tuple[NDArray[np.intp], Array]:
     )
     weights /= weights.sum(axis=1, keepdims=True)
     used = np.flatnonzero(np.any(weights != 0, axis=0))
-    weights = weights[:, used[0] : used[-1] + 1]
-    indices = positions[:, used[0] : used[-1] + 1].astype(np.intp)
+    columns = slice(used[0], used[-1] + 1)
+    return positions[:, columns].astype(np.intp), weights[:, columns]
+
+
+def resize_weights(length: int) -> tuple[NDArray[np.intp], Array]:
+    """The same with positions outside mirrored, the edge sample repeated."""
+    indices, weights = resize_taps(length)
     indices = np.where(indices < 0, -1 - indices, indices)
-    indices = np.where(indices >= length, 2 * length - 1 - indices, indices)
-    return indices, weights
+    return np.where(indices >= length, 2 * length - 1 - indices, indices), weights
 
 
 def halve(plane: Array) -> Array:
@@ -90,4 +93,4 @@ def features(image: Image) -> Array:
     full = luma(image).astype(np.float64)
     half = halve(full)
     sums = np.stack([moments(full), moments(half)])
-    return features_from_moments(sums[None], np.array([[full.size, half.size]]))[0]
+    return features_from_moments(sums, np.array([full.size, half.size]))

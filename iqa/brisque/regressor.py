@@ -6,12 +6,19 @@ import json
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iqa.jit import kernel, row_kernel
+from iqa.lanes import load as load_lanes
+from iqa.lanes import spread, sum_of
+
 Array = NDArray[np.float64]
 
+LANES = 8
+BLOCK = 4 * LANES
 WEIGHTS = Path(__file__).with_name("weights.npz")
 
 
@@ -37,20 +44,74 @@ class Regressor:
     provenance: dict[str, str]
 
     @cached_property
-    def _norms(self) -> Array:
-        return (self.vectors**2).sum(axis=1)
+    def tables(self) -> tuple[Array, Array, Array, float, float]:
+        """What `regress` takes."""
+        span = self.feature_high - self.feature_low
+        padding = (0, -len(self.coefficients) % BLOCK)
+        return (
+            np.stack([2 / span, 2 * self.feature_low / span + 1]),
+            np.pad(self.vectors.T, ((0, 0), padding)).reshape(-1),
+            np.pad(self.coefficients, padding),
+            self.gamma,
+            self.rho,
+        )
 
     def scores(self, features: Array) -> Array:
-        """Scores `[N]` of features `[N, 36]`; nan stays nan.
+        """Scores `[N]` of features `[N, 36]`; nan stays nan."""
+        return np.array([regress(row, *self.tables) for row in features])
 
-        The products are stacked: of one `[N, 36]` matrix, BLAS would round a row differently in
-        another batch.
-        """
-        scaled = 2 * (features - self.feature_low) / (self.feature_high - self.feature_low) - 1
-        squares = (scaled**2).sum(axis=1)[:, None] + self._norms
-        distances = squares - 2 * (scaled[:, None, :] @ self.vectors.T)[:, 0]
-        kernels = np.exp(-self.gamma * distances)
-        return (kernels[:, None, :] @ self.coefficients)[:, 0] - self.rho
+
+@row_kernel
+def _squared(feature: Any, vectors: Array, place: int) -> Any:
+    difference = feature - load_lanes(vectors, place, feature)
+    return difference * difference
+
+
+@row_kernel
+def _exponential(x: Any) -> Any:
+    """exp(x) of numbers below 0, as exp(x / 64)^64 and by its series."""
+    x, one = spread(1 / 64) * x, spread(1.0)
+    y = one + x * spread(1 / 8)
+    y = one + x * spread(1 / 7) * y
+    y = one + x * spread(1 / 6) * y
+    y = one + x * spread(1 / 5) * y
+    y = one + x * spread(1 / 4) * y
+    y = one + x * spread(1 / 3) * y
+    y = one + x * spread(1 / 2) * y
+    y = one + x * y
+    for _ in range(6):
+        y = y * y
+    return y
+
+
+@kernel
+def regress(
+    features: Array, scaling: Array, vectors: Array, coefficients: Array, gamma: float, rho: float
+) -> float:
+    """Score of an image's features `[36]`; nan makes nan.
+
+    Args:
+        features: those of one image.
+        scaling: `[2, 36]` factor of each, and what to subtract then.
+        vectors: `[36 * V]` the support vectors, transposed; V is a multiple of `BLOCK`.
+        coefficients: `[V]`.
+        gamma, rho: see `Regressor`.
+    """
+    count, factor = len(coefficients), spread(-gamma)
+    totals = spread(0.0)
+    for v in range(0, count, BLOCK):
+        a = b = c = d = spread(0.0)
+        for k in range(len(features)):
+            feature, place = spread(features[k] * scaling[0, k] - scaling[1, k]), k * count + v
+            a = a + _squared(feature, vectors, place)
+            b = b + _squared(feature, vectors, place + LANES)
+            c = c + _squared(feature, vectors, place + 2 * LANES)
+            d = d + _squared(feature, vectors, place + 3 * LANES)
+        totals = totals + load_lanes(coefficients, v, a) * _exponential(factor * a)
+        totals = totals + load_lanes(coefficients, v + LANES, a) * _exponential(factor * b)
+        totals = totals + load_lanes(coefficients, v + 2 * LANES, a) * _exponential(factor * c)
+        totals = totals + load_lanes(coefficients, v + 3 * LANES, a) * _exponential(factor * d)
+    return sum_of(totals) - rho
 
 
 @cache

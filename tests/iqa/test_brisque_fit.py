@@ -29,9 +29,8 @@ def sums(shape: float, left: float, right: float, count: int = 10**6) -> np.ndar
 @pytest.mark.parametrize("shape", [0.3, 0.8, 2.0, 5.123, 9.9])
 @pytest.mark.parametrize(("left", "right"), [(1.0, 1.0), (0.2, 0.7), (3.0, 0.5)])
 def test_a_fit_recovers_the_distribution(shape: float, left: float, right: float) -> None:
-    moments = np.stack([sums(shape, left, right)] * 2)[None]
-    rows = features_from_moments(moments, np.full((1, 2), 10**6))
-    fitted = rows.reshape(2, 18)
+    moments = np.stack([sums(shape, left, right)] * 2)
+    fitted = features_from_moments(moments, np.full(2, 10**6)).reshape(2, 18)
     np.testing.assert_allclose(fitted[:, 0], shape, atol=1e-3)
     np.testing.assert_allclose(fitted[:, 1], 1)
     mean = (right - left) * math.sqrt(2 / math.pi)
@@ -44,7 +43,7 @@ def test_no_contrast_and_products_of_one_sign_have_no_fit() -> None:
     moments[1] = 0
     moments[2, 1, 5] = 0
     moments[3, 0, 6] = 0
-    rows = features_from_moments(moments, np.full((4, 2), 10**6))
+    rows = [features_from_moments(image, np.full(2, 10**6)) for image in moments]
     assert np.isfinite(rows[0]).all()
     assert np.isnan(rows[1:]).all()
 
@@ -52,7 +51,7 @@ def test_no_contrast_and_products_of_one_sign_have_no_fit() -> None:
 def test_nearest_takes_the_lower_on_a_tie_and_stays_inside() -> None:
     table = np.array([1.0, 2.0, 4.0])
     values = np.array([0.0, 1.4, 1.5, 1.6, 3.0, 3.1, 9.0])
-    assert nearest(table, values).tolist() == [0, 0, 0, 1, 1, 2, 2]
+    assert [nearest(table, value) for value in values] == [0, 0, 0, 1, 1, 2, 2]
 
 
 def test_shapes_are_the_grid_of_the_release() -> None:

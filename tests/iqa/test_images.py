@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from iqa.brisque.cpu_rows import MIDDLE, luma_row
+from iqa.brisque.cpu_rows import MIDDLE, PHASES, load_row
 from iqa.images import check_image, luma, on_host
 
 
@@ -16,9 +16,14 @@ def test_luma_is_pillows_for_every_colour_of_a_grid() -> None:
     image = np.stack([red, green, blue], axis=1).reshape(1, -1, 3)
     expected = np.asarray(Image.fromarray(image).convert("L"))
     np.testing.assert_array_equal(luma(image), expected)
-    row = np.empty(image.shape[1], np.float32)
-    luma_row(image, 0, row)
-    np.testing.assert_array_equal(row + MIDDLE, expected[0])
+    stride = -(-image.shape[1] // 64) * 16
+    pixels = np.zeros(PHASES * stride * 3 + 64, np.uint8)
+    pixels[: image.size] = image.reshape(-1)
+    row, ones = np.empty((2, PHASES * stride), np.float32)
+    ones[:] = 1
+    load_row(pixels, 0, 3, stride, stride, ones, np.zeros_like(ones), row, 0)
+    found = row.reshape(PHASES, stride).T.reshape(-1)[: image.shape[1]]
+    np.testing.assert_array_equal(found + MIDDLE, expected[0])
 
 
 def test_luma_of_grey_is_the_grey() -> None:
