@@ -11,12 +11,14 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import get_or_insert_function
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 # Its declared type says that callers give the typing context, too.
 compiled: Any = intrinsic
+literally: Any = intrinsic(prefer_literal=True)
 
 VECTOR_BYTES = 64
 INDEX = ir.IntType(32)
@@ -56,6 +58,25 @@ def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
     return like(array, types.intp, like), generate
 
 
+@literally
+def bytes_of(typing: Any, array: Any, index: Any, which: Any, like: Any) -> Any:
+    """Byte `which` (a literal) of each word of a uint8 array, words being 4 bytes from `index` on."""
+    word = ir.IntType(32)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        words = ir.VectorType(word, like.count)
+        first = builder.gep(context.make_array(array)(context, builder, arguments[0]).data,
+                            [arguments[1]])
+        loaded = builder.load(builder.bitcast(first, words.as_pointer()), align=1)
+        shift, mask = (
+            ir.Constant(words, [number] * like.count) for number in (8 * which.literal_value, 255)
+        )
+        byte = builder.and_(builder.lshr(loaded, shift), mask)
+        return builder.sitofp(byte, arguments[3].type)
+
+    return like(array, types.intp, which, like), generate
+
+
 @compiled
 def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """Write a vector to consecutive elements of an array of its type."""
@@ -80,6 +101,32 @@ def spread(typing: Any, number: Any) -> Any:
         return builder.shuffle_vector(first, blank, everywhere)
 
     return lanes(number), generate
+
+
+@compiled
+def multiply_add(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """`a * b + c`, fused where the processor can, in the order that is written.
+
+    Where LLVM is left to find these by itself, it also reorders them, and to no advantage.
+    """
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        vector = arguments[0].type
+        name = f"llvm.fmuladd.v{a.count}f{a.dtype.bitwidth}"
+        function = ir.FunctionType(vector, [vector] * 3)
+        return builder.call(get_or_insert_function(builder.module, function, name), arguments)
+
+    return a(a, b, c), generate
+
+
+@compiled
+def count_of(typing: Any, lanes: Any) -> Any:
+    """How many numbers a vector holds, as a constant, unlike the `itemsize` of an array."""
+
+    def generate(context: Any, *_: Any) -> Any:
+        return context.get_constant(types.intp, lanes.count)
+
+    return types.intp(lanes), generate
 
 
 @compiled

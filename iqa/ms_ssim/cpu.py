@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from iqa.images import Image, contiguous
 from iqa.ms_ssim.pooling import SCALES
-from iqa.ms_ssim.rows import Samples
+from iqa.ms_ssim.samples import Samples
 from iqa.ms_ssim.spans import MARGIN, Span, padding, spans
-from iqa.ms_ssim.sweep import TAPS, TAPS_32, Lines, lines, sweep
+from iqa.ms_ssim.sweep import Lines, lines, sweep
 from iqa.parallel import parallel_map
 
 Array = NDArray[np.float64]
@@ -90,7 +90,7 @@ class _Pair:
         row, column = self.geometry.corners[block]
         sums = np.empty((SCALES, self.channels))
         sweep(
-            self.x, self.y, self.channels, down, across, tolerance, TAPS_32, TAPS,
+            self.x, self.y, self.channels, down, across, tolerance,
             _buffers.of(self.channels), self.map[row:, column:], sums,
         )  # fmt: skip
         return sums
