@@ -18,7 +18,7 @@ Image = NDArray[np.uint8]
 def check_image(image: Image | torch.Tensor, minimum_side: int) -> ItemError | None:
     """Say why `image` cannot be scored by a metric that needs sides of `minimum_side` pixels."""
     if (
-        str(image.dtype).removeprefix("torch.") != "uint8"
+        (image.dtype != np.uint8 and str(image.dtype) != "torch.uint8")
         or image.ndim != 3
         or image.shape[2] not in (1, 3)
     ):

@@ -21,7 +21,7 @@ from iqa.parallel import parallel_map
 Array = NDArray[np.float64]
 
 # Smaller blocks share less, and the line buffers of larger ones leave the second-level cache.
-BLOCK_ROWS, BLOCK_COLUMNS = 1024, 2048
+BLOCK_ROWS, BLOCK_COLUMNS = 1024, 512
 CONTEXT = 256
 # Rounding to float32 changes a term by 5e-7 times the risk of its rows at most.
 TOLERANCE = 10.0
@@ -128,9 +128,10 @@ def terms_and_maps(
     pairs = [_Pair(x, y, maps) for x, y in zip(references, distorted, strict=True)]
     result = _terms(pairs, TOLERANCE, threads)
     delicate = [i for i, found in enumerate(result) if (np.abs(found) < SMALL_TERM).any()]
-    again = _terms([pairs[i] for i in delicate], 0.0, threads)
-    for i, found in zip(delicate, again, strict=True):
-        result[i] = found
+    if delicate:
+        again = _terms([pairs[i] for i in delicate], 0.0, threads)
+        for i, found in zip(delicate, again, strict=True):
+            result[i] = found
     return [(found, pair.map if maps else None) for found, pair in zip(result, pairs, strict=True)]
 
 

@@ -92,11 +92,48 @@ def _ring_size(columns: int, scale: int, channels: int) -> int:
 
 @row_kernel
 def _read(
-    line: Image, other: Image, columns: Any, regular: int, channels: int, buffers: Lines
+    line: Image, other: Image, columns: Any, regular: int, channels: int, at: int, buffers: Lines
 ) -> None:
-    """A row of both images into planes, continued by its last pixel."""
-    samples.separate(line, columns, regular, channels, buffers.planes[0])
-    samples.separate(other, columns, regular, channels, buffers.planes[1])
+    """Pixels of a row of both images, into the planes from one on."""
+    if len(columns) > 0:
+        samples.separate(line, columns, regular, channels, buffers.planes[0, :, at:])
+        samples.separate(other, columns, regular, channels, buffers.planes[1, :, at:])
+
+
+@row_kernel
+def _split(
+    line: Image, other: Image, columns: Any, regular: int, channels: int, width: int, size: int,
+    u: Samples, buffers: Lines,
+) -> None:  # fmt: skip
+    """Samples of a row of both images; those of v are `size` further than those of u.
+
+    Beyond the image its last pixel goes on.
+    """
+    planes, runs, start, stop = buffers.planes, _runs(width), 0, 0
+    if channels == 1:
+        # Runs of consecutive pixels are taken where they are.
+        start, stop = _runs(regular), len(columns) // RUN
+        first = columns[regular] - regular + start * RUN
+        _split_runs(line[first:], other[first:], start, stop, 0, size, u, buffers)
+        _read(line, other, columns[: start * RUN], regular, channels, 0, buffers)
+        regular = 0
+    _read(line, other, columns[stop * RUN :], regular, channels, stop * RUN, buffers)
+    for c in range(channels):
+        for which in range(2):
+            plane = planes[which, c]
+            plane[len(columns) : runs * RUN] = plane[len(columns) - 1]
+        x, y, own = planes[0, c], planes[1, c], u[c * runs * RUN_SIZE :]
+        _split_runs(x, y, 0, start, c, size, own, buffers)
+        _split_runs(x[stop * RUN :], y[stop * RUN :], stop, runs, c, size, own, buffers)
+
+
+@row_kernel
+def _split_runs(
+    x: Image, y: Image, start: int, stop: int, c: int, size: int, u: Samples, buffers: Lines
+) -> None:
+    own = u[start * RUN_SIZE :]
+    centres = buffers.centres
+    samples.split(x, y, stop - start, centres[0, c], centres[1, c], own, own[size:])
 
 
 @row_kernel
@@ -106,7 +143,7 @@ def _choose_centres(
     centres, count = buffers.centres, 0
     centres[:] = 0
     for step in range(0, len(rows), SAMPLED):
-        _read(x[rows[step]], y[rows[step]], columns, regular, channels, buffers)
+        _read(x[rows[step]], y[rows[step]], columns, regular, channels, 0, buffers)
         count += len(columns)
         for which in range(2):
             for c in range(channels):
@@ -127,9 +164,7 @@ def _add_fast(
         runs: in so many runs.
         sums: of the channel.
     """
-    windows.contrast(
-        bands, first, last, runs, TAPS_32, buffers.tile32, buffers.loss, buffers.kept
-    )
+    windows.contrast(bands, first, last, runs, TAPS_32, buffers.tile32, buffers.loss, buffers.kept)
     # A row and a phase stand for the others, as windows overlap.
     good = windows.risk(buffers.kept, runs) <= tolerance
     if good:
@@ -198,10 +233,10 @@ def sweep(
     regular = across.regular
     inside = min(width, regular + x.shape[1] // channels - across.source[regular])
     columns = across.source[:inside]
-    sums[:] = 0
     offset = 0
     for scale in range(SCALES):
         size = _band_size(width, scale, channels)
+        sums[scale, : channels * _runs(width >> scale) * RUN] = 0
         for band in range(1, 2 * BANDS + 1):
             end = offset + band * size
             rings[end - RUN_SIZE : end] = 0
@@ -211,18 +246,9 @@ def sweep(
 
     for step in range(len(down.source)):
         line = down.source[step]
-        _read(x[line], y[line], columns, regular, channels, buffers)
-        size = _band_size(width, 0, channels)
-        at = step // BAND % BANDS * size + step % BAND * ROW
-        for c in range(channels):
-            for which in range(2):
-                row = buffers.planes[which, c]
-                row[inside : _runs(width) * RUN] = row[inside - 1]
-            u = rings[at + c * _runs(width) * RUN_SIZE :]
-            samples.split(
-                buffers.planes[0, c], buffers.planes[1, c], _runs(width), centres[0, c],
-                centres[1, c], u, u[BANDS * size :],
-            )  # fmt: skip
+        size = BANDS * _band_size(width, 0, channels)
+        at = step // BAND % BANDS * (size // BANDS) + step % BAND * ROW
+        _split(x[line], y[line], columns, regular, channels, width, size, rings[at:], buffers)
         row = step
         offset = 0
         for scale in range(SCALES):

@@ -95,7 +95,9 @@ def _store_both(tile: Real, i: int, k: int, a: Any) -> None:
 
 
 @row_kernel
-def _blur_column(ring: Samples, old: int, middle: int, new: int, w: Any, tile: Real, o: int, k: int) -> None:
+def _blur_column(
+    ring: Samples, old: int, middle: int, new: int, w: Any, tile: Real, o: int, k: int
+) -> None:
     like = w[0]
     a = (
         load(ring, old + 6 * ROW, like), load(ring, old + 7 * ROW, like),
