@@ -59,22 +59,46 @@ def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
 
 
 @literally
-def bytes_of(typing: Any, array: Any, index: Any, which: Any, like: Any) -> Any:
-    """Byte `which` (a literal) of each word of a uint8 array, words being 4 bytes from `index` on."""
-    word = ir.IntType(32)
+def pixels(typing: Any, array: Any, index: Any, step: Any) -> Any:
+    """64 bytes of a uint8 array from `index` on, each one or each third (`step`, a literal)."""
+    lanes = Lanes(types.uint8)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        words = ir.VectorType(word, like.count)
-        first = builder.gep(context.make_array(array)(context, builder, arguments[0]).data,
-                            [arguments[1]])
-        loaded = builder.load(builder.bitcast(first, words.as_pointer()), align=1)
+        def at(offset: int) -> Any:
+            index = builder.add(arguments[1], ir.Constant(arguments[1].type, offset))
+            place = _place(context, builder, array, arguments[0], index, lanes.count)
+            return builder.load(place, align=1)
+
+        def choose(low: Any, high: Any, indices: list[int]) -> Any:
+            mask = ir.Constant(ir.VectorType(INDEX, lanes.count), indices)
+            return builder.shuffle_vector(low, high, mask)
+
+        if step.literal_value == 1:
+            return at(0)
+        # The last of the three loads ends with the last byte, as the array may.
+        ends = [3 * i for i in range(43)] + [0] * 21
+        return choose(
+            choose(at(0), at(64), ends),
+            at(126),
+            [i if i < 43 else lanes.count + 3 * i - 126 for i in range(64)],
+        )
+
+    return lanes(array, types.intp, step), generate
+
+
+@literally
+def byte_of(typing: Any, words: Any, which: Any, like: Any) -> Any:
+    """Byte `which` (a literal) of each four bytes, as numbers of the type of `like`."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        words = ir.VectorType(ir.IntType(32), like.count)
         shift, mask = (
             ir.Constant(words, [number] * like.count) for number in (8 * which.literal_value, 255)
         )
-        byte = builder.and_(builder.lshr(loaded, shift), mask)
-        return builder.sitofp(byte, arguments[3].type)
+        word = builder.lshr(builder.bitcast(arguments[0], words), shift)
+        return builder.sitofp(builder.and_(word, mask), arguments[2].type)
 
-    return like(array, types.intp, which, like), generate
+    return like(words, which, like), generate
 
 
 @compiled

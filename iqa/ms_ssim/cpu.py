@@ -15,13 +15,13 @@ from iqa.images import Image, contiguous
 from iqa.ms_ssim.pooling import SCALES
 from iqa.ms_ssim.samples import Samples
 from iqa.ms_ssim.spans import MARGIN, Span, padding, spans
-from iqa.ms_ssim.sweep import Lines, lines, sweep
+from iqa.ms_ssim.sweep import lines, sweep
 from iqa.parallel import parallel_map
 
 Array = NDArray[np.float64]
 
 # Smaller blocks share less, and the line buffers of larger ones leave the second-level cache.
-BLOCK_ROWS, BLOCK_COLUMNS = 1024, 512
+BLOCK_ROWS, BLOCK_COLUMNS = 1024, 1024
 CONTEXT = 256
 # Rounding to float32 changes a term by 5e-7 times the risk of its rows at most.
 TOLERANCE = 10.0
@@ -30,15 +30,10 @@ SMALL_TERM = 0.06
 
 
 class _Buffers(threading.local):
-    """This thread's line buffers, by the number of channels."""
+    """This thread's line buffers."""
 
     def __init__(self) -> None:
-        self.lines: dict[int, Lines] = {}
-
-    def of(self, channels: int) -> Lines:
-        if channels not in self.lines:
-            self.lines[channels] = lines(BLOCK_COLUMNS + CONTEXT, channels)
-        return self.lines[channels]
+        self.lines = lines(BLOCK_COLUMNS + CONTEXT)
 
 
 _buffers = _Buffers()
@@ -91,7 +86,7 @@ class _Pair:
         sums = np.empty((SCALES, self.channels))
         sweep(
             self.x, self.y, self.channels, down, across, tolerance,
-            _buffers.of(self.channels), self.map[row:, column:], sums,
+            _buffers.lines, self.map[row:, column:], sums,
         )  # fmt: skip
         return sums
 

@@ -18,61 +18,70 @@ from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.jit import block_kernel, row_kernel
-from iqa.lanes import bytes_of, evens, load, odds, spread, store
+from iqa.lanes import byte_of, evens, load, odds, pixels, spread, store
 
 Samples = NDArray[np.float32]
+Integers = NDArray[np.int64]
 
 LANES = 16
 PHASES = 4
 RUN = PHASES * LANES
 BAND = 8
+# One row in so many makes the centres.
+SAMPLED = 32
 # From a row to the next, from a phase to the next, and from a run to the next.
 ROW, PHASE, RUN_SIZE = LANES, BAND * LANES, PHASES * BAND * LANES
 
 
-@block_kernel
-def separate(
-    row: Image, columns: NDArray[np.int64], regular: int, channels: int, planes: Image
-) -> None:
-    """Copy the pixels `columns` of an interleaved row into planes `[C, N]`.
-
-    Columns are consecutive from the one at `regular` on.
-    """
-    for j in range(regular):
-        for c in range(channels):
-            planes[c, j] = row[columns[j] * channels + c]
-    rest, count = row[columns[regular] * channels :], len(columns) - regular
-    if channels == 1:
-        grey = planes[0, regular:]
-        for j in range(count):
-            grey[j] = rest[j]
-    else:
-        red, green, blue = planes[0, regular:], planes[1, regular:], planes[2, regular:]
-        for j in range(count):
-            red[j], green[j], blue[j] = rest[3 * j], rest[3 * j + 1], rest[3 * j + 2]
+@row_kernel
+def centre_of(
+    image: Image, rows: Integers, columns: Integers, channels: int, channel: int
+) -> float:
+    """Mean of some rows of one channel of a block, as a whole number."""
+    total, count = 0, 0
+    for step in range(0, len(rows), SAMPLED):
+        row = image[rows[step]]
+        for j in range(len(columns)):
+            total += np.int64(row[columns[j] * channels + channel])
+        count += len(columns)
+    return float(np.rint(total / count))
 
 
-@block_kernel
-def total(plane: Image) -> int:
-    """Sum of the pixels of a row."""
-    result = np.uint32(0)
-    for j in range(len(plane)):
-        result += np.uint32(plane[j])
-    return result
+@row_kernel
+def gather(row: Image, columns: Integers, channels: int, channel: int, out: Image) -> None:
+    """Copy pixels of one channel of a row; the last one goes on to the end of `out`."""
+    for j in range(len(out)):
+        out[j] = row[columns[min(j, len(columns) - 1)] * channels + channel]
 
 
 @block_kernel
 def split(
-    x: Image, y: Image, runs: int, centre_x: float, centre_y: float, u: Samples, v: Samples
-) -> None:
-    """Samples of a row of a band, of a row of pixels of each image, less their centres."""
+    x: Image, y: Image, first: int, channels: int, runs: int, centre_x: float, centre_y: float,
+    u: Samples, v: Samples,
+) -> None:  # fmt: skip
+    """Samples of one channel of a row of both images, less their centres, in a row of a band.
+
+    Args:
+        first: where the channel's first pixel is in both rows.
+        runs: so many of 64 pixels.
+    """
     less, more = spread(np.float32(centre_x)), spread(np.float32(centre_y))
-    for run in range(runs):
-        i, o = run * RUN, run * RUN_SIZE
-        _split(bytes_of(x, i, 0, less) - less, bytes_of(y, i, 0, less) - more, o, u, v)
-        _split(bytes_of(x, i, 1, less) - less, bytes_of(y, i, 1, less) - more, o + PHASE, u, v)
-        _split(bytes_of(x, i, 2, less) - less, bytes_of(y, i, 2, less) - more, o + 2 * PHASE, u, v)
-        _split(bytes_of(x, i, 3, less) - less, bytes_of(y, i, 3, less) - more, o + 3 * PHASE, u, v)
+    if channels == 1:
+        for run in range(runs):
+            i = first + run * RUN
+            _split_run(pixels(x, i, 1), pixels(y, i, 1), less, more, run * RUN_SIZE, u, v)
+    else:
+        for run in range(runs):
+            i = first + 3 * run * RUN
+            _split_run(pixels(x, i, 3), pixels(y, i, 3), less, more, run * RUN_SIZE, u, v)
+
+
+@row_kernel
+def _split_run(x: Any, y: Any, less: Any, more: Any, o: int, u: Samples, v: Samples) -> None:
+    _split(byte_of(x, 0, less) - less, byte_of(y, 0, less) - more, o, u, v)
+    _split(byte_of(x, 1, less) - less, byte_of(y, 1, less) - more, o + PHASE, u, v)
+    _split(byte_of(x, 2, less) - less, byte_of(y, 2, less) - more, o + 2 * PHASE, u, v)
+    _split(byte_of(x, 3, less) - less, byte_of(y, 3, less) - more, o + 3 * PHASE, u, v)
 
 
 @row_kernel

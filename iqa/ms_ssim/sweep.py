@@ -12,35 +12,31 @@ from iqa.images import Image
 from iqa.jit import block_kernel, row_kernel
 from iqa.ms_ssim import samples, windows
 from iqa.ms_ssim.pooling import SCALES
-from iqa.ms_ssim.samples import BAND, PHASES, LANES, ROW, RUN, RUN_SIZE, Samples
+from iqa.ms_ssim.samples import BAND, LANES, PHASES, ROW, RUN, RUN_SIZE, Samples
 from iqa.ms_ssim.spans import MARGIN, Span
 from iqa.ms_ssim.windows import FIELD, FIELDS, TAPS, TAPS_32, Array, Bands
 
 # A band's windows begin in the one before the last.
 BANDS = 3
 CACHE_LINE = 64
-# One row in so many is looked at for the centres.
-SAMPLED = 32
 CONTRAST, SSIM = 4, 5
 
 
 class Lines(NamedTuple):
-    """The line buffers of a sweep; nothing is taken over from one block to the next.
+    """The line buffers of a sweep; nothing is taken over from one block or channel to the next.
 
     Attributes:
-        planes: uint8 `[2, C, P]`, a row of each image.
-        centres: `[2, C]`, those of the images.
-        rings: float32, of each scale `[2 fields, 3 bands, C R + 1 runs, 4, 8, 16]`, as compact as
-            the block's width R allows; the last run is zero.
+        planes: uint8 `[2, 128]`, of each image pixels that are not consecutive.
+        rings: float32, of each scale `[2 fields, 3 bands, R + 1 runs, 4, 8, 16]`, as compact as the
+            block's width R allows; the last run is zero.
         tile32, tile64: see `windows`.
-        loss, kept: float32 `[P]`, what `windows.contrast` makes of a band, of one channel.
+        loss, kept: float32 `[P]`, what `windows.contrast` makes of a band.
         made: float64 `[6, 64]`, window mean and variance of u and those of v, of one row of a run;
             then losses.
-        sums: float64 `[5, C P]`.
+        sums: float64 `[5, P]`, of each scale's windows down each column.
     """
 
     planes: Image
-    centres: Array
     rings: Samples
     tile32: Samples
     tile64: Array
@@ -50,20 +46,19 @@ class Lines(NamedTuple):
     sums: Array
 
 
-def lines(columns: int, channels: int) -> Lines:
+def lines(columns: int) -> Lines:
     """Line buffers for blocks of up to so many samples a row."""
     pixels = -(-columns // RUN) * RUN
-    size = sum(_ring_size(columns, scale, channels) for scale in range(SCALES))
+    size = sum(_ring_size(columns, scale) for scale in range(SCALES))
     return Lines(
-        _aligned((2, channels, pixels), np.uint8),
-        np.zeros((2, channels)),
+        _aligned((2, 2 * RUN), np.uint8),
         _aligned((size,), np.float32),
         _aligned((FIELDS * FIELD,), np.float32),
         _aligned((FIELDS * FIELD,), np.float64),
         _aligned((pixels,), np.float32),
         _aligned((pixels,), np.float32),
         _aligned((SSIM + 1, RUN), np.float64),
-        _aligned((SCALES, pixels * channels), np.float64),
+        _aligned((SCALES, pixels), np.float64),
     )
 
 
@@ -81,76 +76,34 @@ def _runs(columns: int) -> int:
 
 
 @row_kernel
-def _band_size(columns: int, scale: int, channels: int) -> int:
-    return (channels * _runs(columns >> scale) + 1) * RUN_SIZE
+def _band_size(columns: int, scale: int) -> int:
+    return (_runs(columns >> scale) + 1) * RUN_SIZE
 
 
 @row_kernel
-def _ring_size(columns: int, scale: int, channels: int) -> int:
-    return 2 * BANDS * _band_size(columns, scale, channels)
-
-
-@row_kernel
-def _read(
-    line: Image, other: Image, columns: Any, regular: int, channels: int, at: int, buffers: Lines
-) -> None:
-    """Pixels of a row of both images, into the planes from one on."""
-    if len(columns) > 0:
-        samples.separate(line, columns, regular, channels, buffers.planes[0, :, at:])
-        samples.separate(other, columns, regular, channels, buffers.planes[1, :, at:])
+def _ring_size(columns: int, scale: int) -> int:
+    return 2 * BANDS * _band_size(columns, scale)
 
 
 @row_kernel
 def _split(
-    line: Image, other: Image, columns: Any, regular: int, channels: int, width: int, size: int,
-    u: Samples, buffers: Lines,
+    x: Image, y: Image, channels: int, channel: int, across: Span, inside: int, centre_x: float,
+    centre_y: float, u: Samples, v: Samples, planes: Image,
 ) -> None:  # fmt: skip
-    """Samples of a row of both images; those of v are `size` further than those of u.
+    """Samples of a row of both images.
 
-    Beyond the image its last pixel goes on.
+    Runs of consecutive pixels are taken where they are, up to two others are put together first.
     """
-    planes, runs, start, stop = buffers.planes, _runs(width), 0, 0
-    if channels == 1:
-        # Runs of consecutive pixels are taken where they are.
-        start, stop = _runs(regular), len(columns) // RUN
-        first = columns[regular] - regular + start * RUN
-        _split_runs(line[first:], other[first:], start, stop, 0, size, u, buffers)
-        _read(line, other, columns[: start * RUN], regular, channels, 0, buffers)
-        regular = 0
-    _read(line, other, columns[stop * RUN :], regular, channels, stop * RUN, buffers)
-    for c in range(channels):
-        for which in range(2):
-            plane = planes[which, c]
-            plane[len(columns) : runs * RUN] = plane[len(columns) - 1]
-        x, y, own = planes[0, c], planes[1, c], u[c * runs * RUN_SIZE :]
-        _split_runs(x, y, 0, start, c, size, own, buffers)
-        _split_runs(x[stop * RUN :], y[stop * RUN :], stop, runs, c, size, own, buffers)
-
-
-@row_kernel
-def _split_runs(
-    x: Image, y: Image, start: int, stop: int, c: int, size: int, u: Samples, buffers: Lines
-) -> None:
-    own = u[start * RUN_SIZE :]
-    centres = buffers.centres
-    samples.split(x, y, stop - start, centres[0, c], centres[1, c], own, own[size:])
-
-
-@row_kernel
-def _choose_centres(
-    x: Image, y: Image, rows: Any, columns: Any, regular: int, channels: int, buffers: Lines
-) -> None:
-    centres, count = buffers.centres, 0
-    centres[:] = 0
-    for step in range(0, len(rows), SAMPLED):
-        _read(x[rows[step]], y[rows[step]], columns, regular, channels, 0, buffers)
-        count += len(columns)
-        for which in range(2):
-            for c in range(channels):
-                centres[which, c] += samples.total(buffers.planes[which, c, : len(columns)])
-    for which in range(2):
-        for c in range(channels):
-            centres[which, c] = np.rint(centres[which, c] / count)
+    runs, start, stop = _runs(len(across.source)), _runs(across.regular), inside // RUN
+    first = (across.source[across.regular] - across.regular + start * RUN) * channels + channel
+    o = start * RUN_SIZE
+    samples.split(x, y, first, channels, stop - start, centre_x, centre_y, u[o:], v[o:])
+    for run in range(runs):
+        if run < start or run >= stop:
+            o, columns = run * RUN_SIZE, across.source[run * RUN : inside]
+            samples.gather(x, columns, channels, channel, planes[0, :RUN])
+            samples.gather(y, columns, channels, channel, planes[1, :RUN])
+            samples.split(planes[0], planes[1], 0, 1, 1, centre_x, centre_y, u[o:], v[o:])
 
 
 @row_kernel
@@ -205,6 +158,85 @@ def _place(column: int) -> int:
     return column // RUN * RUN + column % PHASES * LANES + column % RUN // PHASES
 
 
+@row_kernel
+def _sweep(
+    x: Image, y: Image, channels: int, channel: int, down: Span, across: Span, tolerance: float,
+    buffers: Lines, local: Samples, out: Array,
+) -> None:  # fmt: skip
+    rings, sums, width = buffers.rings, buffers.sums, len(across.source)
+    inside = min(width, across.regular + x.shape[1] // channels - across.source[across.regular])
+    offset = 0
+    for scale in range(SCALES):
+        size = _band_size(width, scale)
+        sums[scale, : _runs(width >> scale) * RUN] = 0
+        for band in range(1, 2 * BANDS + 1):
+            end = offset + band * size
+            rings[end - RUN_SIZE : end] = 0
+        offset += 2 * BANDS * size
+    columns = across.source[:inside]
+    centre_x = samples.centre_of(x, down.source, columns, channels, channel)
+    centre_y = samples.centre_of(y, down.source, columns, channels, channel)
+
+    for step in range(len(down.source)):
+        line = down.source[step]
+        size = _band_size(width, 0)
+        at = step // BAND % BANDS * size + step % BAND * ROW
+        _split(
+            x[line], y[line], channels, channel, across, inside, centre_x, centre_y, rings[at:],
+            rings[BANDS * size + at :], buffers.planes,
+        )  # fmt: skip
+        row = step
+        offset = 0
+        for scale in range(SCALES):
+            size = _band_size(width, scale)
+            ring = rings[offset:]
+            end = down.windows[scale, 1] + MARGIN
+            if row < end and (row % BAND == BAND - 1 or row == end - 1):
+                band = row // BAND
+                top = band * BAND - MARGIN
+                first = max(down.windows[scale, 0] - top, 0)
+                last = min(down.windows[scale, 1] - top, BAND)
+                runs = _runs(across.windows[scale, 1])
+                mapped = scale == 0 and local.size > 0
+                if first < last:
+                    bands = Bands(
+                        ring, (band + 1) % BANDS * size, (band + 2) % BANDS * size,
+                        band % BANDS * size, BANDS * size,
+                        _runs(across.windows[scale, 1] + MARGIN),
+                    )  # fmt: skip
+                    good = (
+                        tolerance > 0
+                        and scale < SCALES - 1
+                        and _add_fast(bands, first, last, runs, tolerance, buffers, sums[scale])
+                    )
+                    if mapped or not good:
+                        above = top + first - down.windows[0, 0] if mapped else 0
+                        _add_exact(
+                            bands, first, last, runs, SSIM if scale == SCALES - 1 else CONTRAST,
+                            not good, centre_x - centre_y, centre_x + centre_y, across,
+                            1 / channels, buffers, sums[scale],
+                            local[above:] if mapped else local[:0],
+                        )  # fmt: skip
+            if row % 2 == 0 or scale == SCALES - 1:
+                break
+            above = row // BAND % BANDS * size + (row - 1) % BAND * ROW
+            row //= 2
+            offset += 2 * BANDS * size
+            smaller = _band_size(width, scale + 1)
+            at = offset + row // BAND % BANDS * smaller + row % BAND * ROW
+            for field in range(2):
+                samples.halve(
+                    ring[field * BANDS * size + above :], _runs(width >> scale + 1),
+                    rings[field * BANDS * smaller + at :],
+                )  # fmt: skip
+
+    for scale in range(SCALES):
+        total = 0.0
+        for column in range(across.windows[scale, 0], across.windows[scale, 1]):
+            total += sums[scale, _place(column)]
+        out[scale, channel] = total
+
+
 @block_kernel
 def sweep(
     x: Image,
@@ -217,95 +249,17 @@ def sweep(
     local: Samples,
     out: Array,
 ) -> None:
-    """Sum a block's windows.
+    """Sum a block's windows, one channel after the other: the rings of one fit into the cache.
 
     Args:
         x, y: uint8 `[H, W * C]`.
         channels: C.
         down, across: the block.
-        tolerance: rows whose mean `windows.risk` is above it are made in float64.
+        tolerance: bands whose `windows.risk` is above it are made in float64.
         buffers: line buffers that are wide enough.
         local: `[rows, columns]` of the block's windows, full of ones, gets their SSIM, mean over
             channels; of no size if that is not asked for.
         out: `[5, C]` gets the sums of 1 - contrast-structure, in the last row of 1 - SSIM.
     """
-    rings, sums, width = buffers.rings, buffers.sums, len(across.source)
-    regular = across.regular
-    inside = min(width, regular + x.shape[1] // channels - across.source[regular])
-    columns = across.source[:inside]
-    offset = 0
-    for scale in range(SCALES):
-        size = _band_size(width, scale, channels)
-        sums[scale, : channels * _runs(width >> scale) * RUN] = 0
-        for band in range(1, 2 * BANDS + 1):
-            end = offset + band * size
-            rings[end - RUN_SIZE : end] = 0
-        offset += 2 * BANDS * size
-    _choose_centres(x, y, down.source, columns, regular, channels, buffers)
-    centres = buffers.centres
-
-    for step in range(len(down.source)):
-        line = down.source[step]
-        size = BANDS * _band_size(width, 0, channels)
-        at = step // BAND % BANDS * (size // BANDS) + step % BAND * ROW
-        _split(x[line], y[line], columns, regular, channels, width, size, rings[at:], buffers)
-        row = step
-        offset = 0
-        for scale in range(SCALES):
-            length = _runs(width >> scale)
-            size = _band_size(width, scale, channels)
-            ring = rings[offset:]
-            end = down.windows[scale, 1] + MARGIN
-            if row < end and (row % BAND == BAND - 1 or row == end - 1):
-                band = row // BAND
-                top = band * BAND - MARGIN
-                first = max(down.windows[scale, 0] - top, 0)
-                last = min(down.windows[scale, 1] - top, BAND)
-                runs = _runs(across.windows[scale, 1])
-                mapped = scale == 0 and local.size > 0
-                for c in range(channels if first < last else 0):
-                    start = c * length
-                    bands = Bands(
-                        ring,
-                        (band + 1) % BANDS * size + start * RUN_SIZE,
-                        (band + 2) % BANDS * size + start * RUN_SIZE,
-                        band % BANDS * size + start * RUN_SIZE,
-                        BANDS * size,
-                        _runs(across.windows[scale, 1] + MARGIN),
-                    )
-                    own = sums[scale, start * RUN :]
-                    good = (
-                        tolerance > 0
-                        and scale < SCALES - 1
-                        and _add_fast(bands, first, last, runs, tolerance, buffers, own)
-                    )
-                    if mapped or not good:
-                        above = top + first - down.windows[0, 0] if mapped else 0
-                        _add_exact(
-                            bands, first, last, runs,
-                            SSIM if scale == SCALES - 1 else CONTRAST, not good,
-                            centres[0, c] - centres[1, c], centres[0, c] + centres[1, c], across, 1 / channels, buffers, own,
-                            local[above:] if mapped else local[:0],
-                        )  # fmt: skip
-            if row % 2 == 0 or scale == SCALES - 1:
-                break
-            above = row // BAND % BANDS * size + (row - 1) % BAND * ROW
-            row //= 2
-            offset += 2 * BANDS * size
-            half = _runs(width >> scale + 1)
-            smaller = _band_size(width, scale + 1, channels)
-            at = row // BAND % BANDS * smaller + row % BAND * ROW
-            for field in range(2):
-                for c in range(channels):
-                    samples.halve(
-                        ring[field * BANDS * size + above + c * length * RUN_SIZE :], half,
-                        rings[offset + field * BANDS * smaller + at + c * half * RUN_SIZE :],
-                    )  # fmt: skip
-
-    for scale in range(SCALES):
-        length = _runs(width >> scale)
-        for c in range(channels):
-            total = 0.0
-            for column in range(across.windows[scale, 0], across.windows[scale, 1]):
-                total += sums[scale, c * length * RUN + _place(column)]
-            out[scale, c] = total
+    for channel in range(channels):
+        _sweep(x, y, channels, channel, down, across, tolerance, buffers, local, out)
