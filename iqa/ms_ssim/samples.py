@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.jit import block_kernel, row_kernel
-from iqa.lanes import byte_of, evens, load, odds, pixels, spread, store
+from iqa.lanes import byte_of, evens, load, odds, pixels, prefetch, spread, store
 
 Samples = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -50,30 +50,34 @@ def centre_of(
 @row_kernel
 def gather(row: Image, columns: Integers, channels: int, channel: int, out: Image) -> None:
     """Copy pixels of one channel of a row; the last one goes on to the end of `out`."""
-    for j in range(len(out)):
-        out[j] = row[columns[min(j, len(columns) - 1)] * channels + channel]
+    count = min(len(columns), len(out))
+    for j in range(count):
+        out[j] = row[np.uint64(columns[j] * channels + channel)]
+    out[count:] = out[count - 1]
 
 
 @block_kernel
 def split(
-    x: Image, y: Image, first: int, channels: int, runs: int, centre_x: float, centre_y: float,
-    u: Samples, v: Samples,
+    x: Image, y: Image, first: int, channels: int, runs: int, ahead: int, centre_x: float,
+    centre_y: float, u: Samples, v: Samples,
 ) -> None:  # fmt: skip
     """Samples of one channel of a row of both images, less their centres, in a row of a band.
 
     Args:
         first: where the channel's first pixel is in both rows.
         runs: so many of 64 pixels.
+        ahead: bytes so much further will be wanted soon.
     """
     less, more = spread(np.float32(centre_x)), spread(np.float32(centre_y))
-    if channels == 1:
-        for run in range(runs):
-            i = first + run * RUN
-            _split_run(pixels(x, i, 1), pixels(y, i, 1), less, more, run * RUN_SIZE, u, v)
-    else:
-        for run in range(runs):
-            i = first + 3 * run * RUN
-            _split_run(pixels(x, i, 3), pixels(y, i, 3), less, more, run * RUN_SIZE, u, v)
+    for run in range(runs):
+        i, o = first + channels * run * RUN, run * RUN_SIZE
+        for line in range(channels):
+            prefetch(x, i + ahead + line * RUN)
+            prefetch(y, i + ahead + line * RUN)
+        if channels == 1:
+            _split_run(pixels(x, i, 1), pixels(y, i, 1), less, more, o, u, v)
+        else:
+            _split_run(pixels(x, i, 3), pixels(y, i, 3), less, more, o, u, v)
 
 
 @row_kernel

@@ -26,7 +26,7 @@ class Lines(NamedTuple):
     """The line buffers of a sweep; nothing is taken over from one block or channel to the next.
 
     Attributes:
-        planes: uint8 `[2, 128]`, of each image pixels that are not consecutive.
+        planes: uint8 `[2, 64]`, of each image a run of pixels that are not consecutive.
         rings: float32, of each scale `[2 fields, 3 bands, R + 1 runs, 4, 8, 16]`, as compact as the
             block's width R allows; the last run is zero.
         tile32, tile64: see `windows`.
@@ -51,7 +51,7 @@ def lines(columns: int) -> Lines:
     pixels = -(-columns // RUN) * RUN
     size = sum(_ring_size(columns, scale) for scale in range(SCALES))
     return Lines(
-        _aligned((2, 2 * RUN), np.uint8),
+        _aligned((2, RUN), np.uint8),
         _aligned((size,), np.float32),
         _aligned((FIELDS * FIELD,), np.float32),
         _aligned((FIELDS * FIELD,), np.float64),
@@ -87,23 +87,24 @@ def _ring_size(columns: int, scale: int) -> int:
 
 @row_kernel
 def _split(
-    x: Image, y: Image, channels: int, channel: int, across: Span, inside: int, centre_x: float,
+    x: Image, y: Image, channels: int, channel: int, across: Span, centre_x: float,
     centre_y: float, u: Samples, v: Samples, planes: Image,
 ) -> None:  # fmt: skip
     """Samples of a row of both images.
 
     Runs of consecutive pixels are taken where they are, up to two others are put together first.
     """
-    runs, start, stop = _runs(len(across.source)), _runs(across.regular), inside // RUN
-    first = (across.source[across.regular] - across.regular + start * RUN) * channels + channel
-    o = start * RUN_SIZE
-    samples.split(x, y, first, channels, stop - start, centre_x, centre_y, u[o:], v[o:])
+    source, regular, runs = across.source, across.regular, _runs(len(across.source))
+    shift = source[regular] - regular
+    start, stop = _runs(regular), min(runs, (len(x) // channels - shift) // RUN)
+    first, o = (shift + start * RUN) * channels + channel, start * RUN_SIZE
+    samples.split(x, y, first, channels, stop - start, len(x), centre_x, centre_y, u[o:], v[o:])
     for run in range(runs):
         if run < start or run >= stop:
-            o, columns = run * RUN_SIZE, across.source[run * RUN : inside]
-            samples.gather(x, columns, channels, channel, planes[0, :RUN])
-            samples.gather(y, columns, channels, channel, planes[1, :RUN])
-            samples.split(planes[0], planes[1], 0, 1, 1, centre_x, centre_y, u[o:], v[o:])
+            o, columns = run * RUN_SIZE, source[run * RUN :]
+            samples.gather(x, columns, channels, channel, planes[0])
+            samples.gather(y, columns, channels, channel, planes[1])
+            samples.split(planes[0], planes[1], 0, 1, 1, 0, centre_x, centre_y, u[o:], v[o:])
 
 
 @row_kernel
@@ -164,7 +165,6 @@ def _sweep(
     buffers: Lines, local: Samples, out: Array,
 ) -> None:  # fmt: skip
     rings, sums, width = buffers.rings, buffers.sums, len(across.source)
-    inside = min(width, across.regular + x.shape[1] // channels - across.source[across.regular])
     offset = 0
     for scale in range(SCALES):
         size = _band_size(width, scale)
@@ -173,16 +173,15 @@ def _sweep(
             end = offset + band * size
             rings[end - RUN_SIZE : end] = 0
         offset += 2 * BANDS * size
-    columns = across.source[:inside]
-    centre_x = samples.centre_of(x, down.source, columns, channels, channel)
-    centre_y = samples.centre_of(y, down.source, columns, channels, channel)
+    centre_x = samples.centre_of(x, down.source, across.source, channels, channel)
+    centre_y = samples.centre_of(y, down.source, across.source, channels, channel)
 
     for step in range(len(down.source)):
         line = down.source[step]
         size = _band_size(width, 0)
         at = step // BAND % BANDS * size + step % BAND * ROW
         _split(
-            x[line], y[line], channels, channel, across, inside, centre_x, centre_y, rings[at:],
+            x[line], y[line], channels, channel, across, centre_x, centre_y, rings[at:],
             rings[BANDS * size + at :], buffers.planes,
         )  # fmt: skip
         row = step
