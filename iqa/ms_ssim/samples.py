@@ -38,12 +38,12 @@ def centre_of(
     image: Image, rows: Integers, columns: Integers, channels: int, channel: int
 ) -> float:
     """Mean of some rows of one channel of a block, as a whole number."""
-    total, count = 0, 0
+    total = count = np.int64(0)
     for step in range(0, len(rows), SAMPLED):
         row = image[rows[step]]
         for j in range(len(columns)):
             total += np.int64(row[columns[j] * channels + channel])
-        count += len(columns)
+        count += np.int64(len(columns))
     return float(np.rint(total / count))
 
 

@@ -11,10 +11,11 @@ from numpy.typing import DTypeLike
 from iqa.images import Image
 from iqa.jit import block_kernel, row_kernel
 from iqa.ms_ssim import samples, windows
+from iqa.ms_ssim.columns import FIELD, FIELDS, TAPS, TAPS_32, Bands
 from iqa.ms_ssim.pooling import SCALES
 from iqa.ms_ssim.samples import BAND, LANES, PHASES, ROW, RUN, RUN_SIZE, Samples
 from iqa.ms_ssim.spans import MARGIN, Span
-from iqa.ms_ssim.windows import FIELD, FIELDS, TAPS, TAPS_32, Array, Bands
+from iqa.ms_ssim.windows import Array
 
 # A band's windows begin in the one before the last.
 BANDS = 3
@@ -29,7 +30,7 @@ class Lines(NamedTuple):
         planes: uint8 `[2, 64]`, of each image a run of pixels that are not consecutive.
         rings: float32, of each scale `[2 fields, 3 bands, R + 1 runs, 4, 8, 16]`, as compact as the
             block's width R allows; the last run is zero.
-        tile32, tile64: see `windows`.
+        tile32, tile64: see `columns`.
         loss, kept: float32 `[P]`, what `windows.contrast` makes of a band.
         made: float64 `[6, 64]`, window mean and variance of u and those of v, of one row of a run;
             then losses.
@@ -134,10 +135,10 @@ def _add_exact(
     """The same in float64; subtract a share of 1 - SSIM from the rows of `local`."""
     tile, made = buffers.tile64, buffers.made
     left, right = across.windows[0]
-    windows.blur_down(bands, 0, TAPS, tile)
+    windows.blur_down_exact(bands, 0, TAPS, tile)
     for run in range(runs):
         start, stop = run * RUN, run * RUN + RUN
-        windows.blur_down(bands, run + 1, TAPS, tile)
+        windows.blur_down_exact(bands, run + 1, TAPS, tile)
         for row in range(first, last):
             for which in range(0, FIELDS, 2):
                 windows.blur_along(

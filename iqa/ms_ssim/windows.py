@@ -1,4 +1,4 @@
-"""The windows of MS-SSIM over bands of samples: the loops that the CPU kernel spends its time in.
+"""The windows of MS-SSIM along the rows of a tile (see `columns`), and what they lack to 1.
 
 With E the Gaussian window and var z = E[z^2] - E[z]^2, of difference u and sum v of a pair,
 2 cov(x, y) = (var v - var u) / 2 and var x + var y = (var v + var u) / 2, so that
@@ -6,139 +6,33 @@ With E the Gaussian window and var z = E[z^2] - E[z]^2, of difference u and sum 
     contrast-structure = 1 - var u / ((var u + var v) / 2 + C2):
 
 four filtered fields, and exactly 1 on identical pixels.
-
-Windows are made for 8 rows of a run (see `samples`) at a time: first down its columns into a tile
-`[4 fields, 8 rows, 4 phases, SPAN]`, then along the tile's rows. The tile stays in the first-level
-cache. The fields are mean and mean square of u, and those of v. A run is in one of two places, its
-successor to the right of it, for the windows that begin in one and end in the other: the first of
-the two places is also a third.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iqa.jit import block_kernel, row_kernel
-from iqa.lanes import count_of, load, multiply_add, spread, store, sum_of
-from iqa.ms_ssim.pooling import C1, C2, WINDOW
-from iqa.ms_ssim.samples import BAND, LANES, PHASE, PHASES, ROW, RUN, RUN_SIZE, Samples
+from iqa.lanes import count_of, load, spread, store, sum_of
+from iqa.ms_ssim.columns import (
+    FIELD,
+    GAIN,
+    GAIN_32,
+    LINE,
+    SPAN,
+    Bands,
+    Real,
+    blur_down,
+    weights,
+    window,
+)
+from iqa.ms_ssim.pooling import C1, C2
+from iqa.ms_ssim.samples import LANES, PHASES, RUN, Samples
 
 Array = NDArray[np.float64]
-Real = NDArray[Any]  # float32, or float64 where windows need it
-
-SPAN = 3 * LANES
-LINE = PHASES * SPAN
-FIELD = BAND * LINE
-FIELDS = 4
-
-MIDDLE = len(WINDOW) // 2
-# Weights in units of the middle one, which saves its multiplication; to be made up for by `GAIN`.
-TAPS = WINDOW[:MIDDLE] / WINDOW[MIDDLE]
-TAPS_32 = TAPS.astype(np.float32)
-GAIN = float(WINDOW[MIDDLE] ** 2)
-GAIN_32 = float((1 + 2 * TAPS_32.astype(np.float64).sum()) ** -2)
-
-
-class Bands(NamedTuple):
-    """The samples that windows of 8 rows need, of one channel.
-
-    Attributes:
-        ring: of the whole scale, see `sweep`.
-        old, middle, new: where the bands of u begin in it; windows end in the last one.
-        size: so much further begin those of v.
-        runs: so many of each.
-    """
-
-    ring: Samples
-    old: int
-    middle: int
-    new: int
-    size: int
-    runs: int
-
-
-@row_kernel
-def _weights(taps: Real) -> Any:
-    return spread(taps[0]), spread(taps[1]), spread(taps[2]), spread(taps[3]), spread(taps[4])
-
-
-@row_kernel
-def _window(w: Any, a: Any) -> Any:
-    """Weighted sum of the first 11 of `a`; the window is symmetric and its middle weighs 1."""
-    sums = multiply_add(w[4], a[4] + a[6], a[5])
-    sums = multiply_add(w[3], a[3] + a[7], sums)
-    sums = multiply_add(w[2], a[2] + a[8], sums)
-    sums = multiply_add(w[1], a[1] + a[9], sums)
-    return multiply_add(w[0], a[0] + a[10], sums)
-
-
-@row_kernel
-def _store_windows(w: Any, a: Any, tile: Real, i: int, k: int) -> None:
-    """Weighted sums of 8 windows over 18 values, stored twice."""
-    _store_both(tile, i, k, _window(w, a))
-    _store_both(tile, i + LINE, k + LINE, _window(w, a[1:]))
-    _store_both(tile, i + 2 * LINE, k + 2 * LINE, _window(w, a[2:]))
-    _store_both(tile, i + 3 * LINE, k + 3 * LINE, _window(w, a[3:]))
-    _store_both(tile, i + 4 * LINE, k + 4 * LINE, _window(w, a[4:]))
-    _store_both(tile, i + 5 * LINE, k + 5 * LINE, _window(w, a[5:]))
-    _store_both(tile, i + 6 * LINE, k + 6 * LINE, _window(w, a[6:]))
-    _store_both(tile, i + 7 * LINE, k + 7 * LINE, _window(w, a[7:]))
-
-
-@row_kernel
-def _store_both(tile: Real, i: int, k: int, a: Any) -> None:
-    store(tile, i, a)
-    store(tile, k, a)
-
-
-@row_kernel
-def _blur_column(
-    ring: Samples, old: int, middle: int, new: int, w: Any, tile: Real, o: int, k: int
-) -> None:
-    like = w[0]
-    a = (
-        load(ring, old + 6 * ROW, like), load(ring, old + 7 * ROW, like),
-        load(ring, middle, like), load(ring, middle + ROW, like),
-        load(ring, middle + 2 * ROW, like), load(ring, middle + 3 * ROW, like),
-        load(ring, middle + 4 * ROW, like), load(ring, middle + 5 * ROW, like),
-        load(ring, middle + 6 * ROW, like), load(ring, middle + 7 * ROW, like),
-        load(ring, new, like), load(ring, new + ROW, like),
-        load(ring, new + 2 * ROW, like), load(ring, new + 3 * ROW, like),
-        load(ring, new + 4 * ROW, like), load(ring, new + 5 * ROW, like),
-        load(ring, new + 6 * ROW, like), load(ring, new + 7 * ROW, like),
-    )  # fmt: skip
-    _store_windows(w, a, tile, o, k)
-    _store_windows(w, (
-        a[0] * a[0], a[1] * a[1], a[2] * a[2], a[3] * a[3], a[4] * a[4], a[5] * a[5],
-        a[6] * a[6], a[7] * a[7], a[8] * a[8], a[9] * a[9], a[10] * a[10], a[11] * a[11],
-        a[12] * a[12], a[13] * a[13], a[14] * a[14], a[15] * a[15], a[16] * a[16], a[17] * a[17],
-    ), tile, o + FIELD, k + FIELD)  # fmt: skip
-
-
-@row_kernel
-def _blur_down(bands: Bands, run: int, w: Any, tile: Real) -> None:
-    """Weighted means and mean squares down the columns of a run, into its place in the tile."""
-    at = run % 2 * LANES
-    # What is left of a run in one of the two places is in the other one, or else the third.
-    copy = 2 * LANES - 2 * at
-    if run < bands.runs:
-        for k in range(2 * PHASES):
-            which, phase = k // PHASES, k % PHASES
-            i = which * bands.size + run * RUN_SIZE + phase * PHASE
-            o = which * 2 * FIELD + phase * SPAN + at
-            for lane in range(0, LANES, count_of(w[0])):
-                j, m = i + lane, o + lane
-                _blur_column(
-                    bands.ring, bands.old + j, bands.middle + j, bands.new + j, w, tile, m, m + copy
-                )
-    else:
-        nothing = w[0] - w[0]
-        for i in range(at, FIELDS * FIELD, SPAN):
-            for lane in range(0, LANES, count_of(w[0])):
-                _store_both(tile, i + lane, i + lane + copy, nothing)
 
 
 @row_kernel
@@ -154,7 +48,7 @@ def _group_along(w: Any, tile: Real, i: int) -> Any:
         load(tile, m + 2, like), load(tile, n + 2, like),
         load(tile, i + 3, like), load(tile, k + 3, like),
     )  # fmt: skip
-    return _window(w, a), _window(w, a[1:]), _window(w, a[2:]), _window(w, a[3:])
+    return window(w, a), window(w, a[1:]), window(w, a[2:]), window(w, a[3:])
 
 
 @row_kernel
@@ -179,11 +73,11 @@ def contrast(
         kept: gets what `risk` wants to know, of the last row: of each run, mean and variance of u
             and squared mean and variance of v of its first phase.
     """
-    w, gain = _weights(taps), spread(np.float32(GAIN_32))
+    w, gain = weights(taps), spread(np.float32(GAIN_32))
     c2 = spread(np.float32(2 * C2 / GAIN_32))
-    _blur_down(bands, 0, w, tile)
+    blur_down(bands, 0, w, tile)
     for run in range(runs):
-        _blur_down(bands, run + 1, w, tile)
+        blur_down(bands, run + 1, w, tile)
         o = run * RUN
         for phase in range(PHASES):
             store(loss, o + phase * LANES, c2 - c2)
@@ -231,9 +125,9 @@ def risk(kept: Samples, runs: int) -> float:
 
 
 @block_kernel
-def blur_down(bands: Bands, run: int, taps: Array, tile: Array) -> None:
+def blur_down_exact(bands: Bands, run: int, taps: Array, tile: Array) -> None:
     """What `contrast` begins with, in float64: one run's column means and mean squares."""
-    _blur_down(bands, run, _weights(taps), tile)
+    blur_down(bands, run, weights(taps), tile)
 
 
 @block_kernel
@@ -244,7 +138,7 @@ def blur_along(
 
     What comes out is `1 / GAIN` times too large.
     """
-    w, gain = _weights(taps), spread(GAIN)
+    w, gain = weights(taps), spread(GAIN)
     for lane in range(0, LANES, count_of(gain)):
         i = row * LINE + run % 2 * LANES + lane
         mean = _group_along(w, tile, i)
