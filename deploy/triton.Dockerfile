@@ -5,6 +5,14 @@ FROM nvcr.io/nvidia/tritonserver:26.07-py3
 # "gpu" installs torch, for the GPU kernels; empty for a CPU image some gigabytes smaller.
 ARG EXTRA=gpu
 
+# When the Triton language launches its first kernel, it compiles a small C module for Python.
+# hadolint ignore=DL3008
+RUN if [ -n "$EXTRA" ]; then \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends gcc libc6-dev libpython3-dev \
+        && rm -rf /var/lib/apt/lists/*; \
+    fi
+
 # Among the system's packages, because the Python backend's interpreter may ignore PYTHONPATH.
 # The kernels are compiled here; a machine with another kind of CPU does it again when it starts.
 # hadolint ignore=DL3013

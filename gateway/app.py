@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,13 +14,13 @@ from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import page
 from gateway.access import guard
 from gateway.admission import Admission
-from gateway.documentation import DESCRIPTION, UNAUTHORIZED
+from gateway.documentation import DESCRIPTION, UNAUTHORIZED, problem_responses
 from gateway.health import Readiness
 from gateway.problems import Problem
 from gateway.routes import build_router
@@ -55,6 +56,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         triton.connect()
+        gc.freeze()  # what was loaded stays: looking through it again would hold requests up
         yield
         await triton.close()
 
@@ -86,7 +88,7 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
         """The process lives."""
         return {"status": "alive"}
 
-    @app.get("/readyz", tags=["Operation"])
+    @app.get("/readyz", tags=["Operation"], responses=problem_responses(503))
     async def readyz() -> dict[str, str]:
         """Every model has just answered a small inference."""
         silent = await readiness.silent_models()
@@ -94,7 +96,7 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
             raise Problem("backend_unavailable", f"Not answering: {', '.join(silent)}.")
         return {"status": "ready"}
 
-    @app.get("/metrics", tags=["Operation"])
+    @app.get("/metrics", tags=["Operation"], response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Prometheus metrics of all workers."""
         return Response(exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")

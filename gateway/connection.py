@@ -1,8 +1,9 @@
-"""uvicorn's HTTP protocol, but for three things.
+"""uvicorn's HTTP protocol, but for four things.
 
 An answer leaves in one piece: uvicorn writes its headers, then its body, and each write is a system
 call and a packet. A client has limited time for the headers of a request, and for the rest of a
-body that was answered already: uvicorn's has forever. And work learns that its client hung up.
+body that was answered already, and limited bytes: uvicorn's has forever, and as much of the memory
+as it likes. And work learns that its client hung up.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from gateway.settings import Settings
 
 HEADERS_END = b"\r\n\r\n"
 HEADER_TIMEOUT = Settings().header_timeout
+HEADER_BYTES = 64 << 10  # most between two pieces of body: address, headers, trailers
 
 
 class _JoiningTransport:
@@ -52,6 +54,7 @@ class OneWriteProtocol(HttpToolsProtocol):
     """For uvicorn's option `--http`."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _header_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
@@ -61,11 +64,24 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request; they count as headers while no request waits for its answer."""
+        self._header_bytes += len(data)
         super().data_received(data)
+        if self._header_bytes > HEADER_BYTES:
+            self.send_400_response("Too many header bytes.")
         if self.cycle is None or self.cycle.response_complete:
             self._await_headers()
         else:
             self._await_no_headers()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body."""
+        self._header_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The end of a request."""
+        self._header_bytes = 0
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""

@@ -36,11 +36,31 @@ SENTENCES = {
 }
 
 
+SCORE = {"type": "number"}
+FILE = {"type": "string", "format": "binary"}
+HEADERS = [
+    {
+        "name": "X-Request-Timeout",
+        "in": "header",
+        "description": "Seconds until `deadline_exceeded`, instead of the service's own.",
+        "schema": {"type": "number", "exclusiveMinimum": 0},
+    },
+    {
+        "name": "X-Request-ID",
+        "in": "header",
+        "description": "For log and answer, if it is of letters, digits and `_.:-`.",
+        "schema": {"type": "string"},
+    },
+]
+
+
 def describe_route() -> dict[str, Any]:
     """Documentation of the list of metrics."""
+    schema = _object(metrics={"type": "array", "items": {"type": "object"}})
+    answer = {"metrics": [{"name": metric.title} for metric in METRICS]}
     return {
         "summary": "The metrics, what they mean, and what computes them",
-        "responses": _responses({"metrics": [{"name": metric.title} for metric in METRICS]}, 503),
+        "responses": _responses(schema, answer, 503),
     }
 
 
@@ -50,8 +70,10 @@ def single_route(metric: Metric) -> dict[str, Any]:
         "summary": f"{metric.title} of one {_unit(metric)}",
         "description": f"{metric.summary} {_meaning(metric)}",
         "tags": [metric.title],
-        "openapi_extra": {"requestBody": _form(_files(metric))},
-        "responses": _responses({"score": metric.example}, 400, 413, 415, 422, 503, 504),
+        "openapi_extra": _form(_files(metric)),
+        "responses": _responses(
+            _object(score=SCORE), {"score": metric.example}, 400, 413, 415, 422, 503, 504
+        ),
     }
 
 
@@ -59,26 +81,28 @@ def map_route(metric: Metric) -> dict[str, Any]:
     """Documentation of a metric's map route."""
     low, high = metric.map_range
     terms = ", `X-Map-Terms` (what the score is made of)" if metric.terms else ""
-    binary = {"schema": {"type": "string", "format": "binary"}}
     success = {
         "description": "The map; `X-Map-Score` has the score, `X-Map-Shape` height and width, "
         f"`X-Map-Low` and `X-Map-High` the values of the first and the last colour{terms}.",
-        "content": {maps.PNG: binary, maps.RAW: binary},
+        "content": {maps.PNG: {"schema": FILE}, maps.RAW: {"schema": FILE}},
     }
     return {
         "summary": f"{metric.title} map of one {_unit(metric)}: where the score comes from",
         "description": f"Shows {metric.map_summary}. A PNG in the colours of viridis, from {low} "
         f"to {high}; with `Accept: {maps.RAW}` the numbers, little-endian float32 row by row.",
         "tags": [metric.title],
-        "openapi_extra": {"requestBody": _form(_files(metric))},
-        "responses": {200: success, **_problem_responses(400, 413, 415, 422, 503, 504)},
+        "openapi_extra": _form(_files(metric)),
+        "responses": {200: success, **problem_responses(400, 413, 415, 422, 503, 504)},
         "response_class": Response,
     }
 
 
-def batch_route(metric: Metric) -> dict[str, Any]:
-    """Documentation of a metric's batch route."""
-    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+def batch_route(metric: Metric, most: int) -> dict[str, Any]:
+    """Documentation of a metric's batch route, which takes so many images or pairs."""
+    files = {"type": "array", "items": FILE, "minItems": 1, "maxItems": most}
+    name = {"type": "string"}
+    entry = {"anyOf": [_object(filename=name, score=SCORE), _object(filename=name, error=name)]}
+    schema = _object(results={"type": "array", "items": entry})
     answer = {
         "results": [
             {"filename": "one.jpg", "score": metric.example},
@@ -90,8 +114,8 @@ def batch_route(metric: Metric) -> dict[str, Any]:
         "summary": f"{metric.title} of many {_unit(metric)}s",
         "description": f"Results come in upload order; one failure spoils no other.{pairing}",
         "tags": [metric.title],
-        "openapi_extra": {"requestBody": _form(dict.fromkeys(metric.batch_fields, files))},
-        "responses": _responses(answer, 413, 422, 503, 504),
+        "openapi_extra": _form(dict.fromkeys(metric.batch_fields, files)),
+        "responses": _responses(schema, answer, 413, 422, 503, 504),
     }
 
 
@@ -107,34 +131,56 @@ def _meaning(metric: Metric) -> str:
     )
 
 
-def _files(metric: Metric) -> dict[str, Any]:
-    return {field: {"type": "string", "format": "binary"} for field in metric.fields}
-
-
-def _form(properties: dict[str, Any]) -> dict[str, Any]:
-    schema = {"type": "object", "required": list(properties), "properties": properties}
-    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
-
-
-def _responses(answer: dict[str, Any], *statuses: int) -> dict[int | str, dict[str, Any]]:
-    success = {"description": "OK", "content": {"application/json": {"example": answer}}}
-    return {200: success, **_problem_responses(*statuses)}
-
-
-def _problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems of those statuses."""
     return {status: _problems(status) for status in statuses}
 
 
-def _problems(status: int) -> dict[str, Any]:
-    examples = {}
-    for code, sentence in SENTENCES.items():
-        if STATUS[code] == status:
-            examples[code] = {"value": Problem(code, sentence).content("0f3c...")}
+def _files(metric: Metric) -> dict[str, Any]:
+    return dict.fromkeys(metric.fields, FILE)
+
+
+def _form(properties: dict[str, Any]) -> dict[str, Any]:
+    schema = _object(**properties)
+    body = {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    return {"requestBody": body, "parameters": HEADERS}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    """Schema of an object that has all of these members and no other."""
     return {
-        "description": " or ".join(f"`{code}`" for code in examples),
-        "content": {"application/problem+json": {"examples": examples}},
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
     }
 
 
-UNAUTHORIZED = _problem_responses(401)
+def _responses(
+    schema: dict[str, Any], answer: dict[str, Any], *statuses: int
+) -> dict[int | str, dict[str, Any]]:
+    content = {"application/json": {"schema": schema, "example": answer}}
+    return {200: {"description": "OK", "content": content}, **problem_responses(*statuses)}
+
+
+def _problems(status: int) -> dict[str, Any]:
+    codes = [code for code in SENTENCES if STATUS[code] == status]
+    contents = {code: Problem(code, SENTENCES[code]).content("0f3c...") for code in codes}
+    text = {"type": "string"}
+    schema = _object(
+        type=text,
+        title=text,
+        status={"const": status},
+        code={"enum": codes},
+        detail=text,
+        request_id=text,
+    )
+    examples = {code: {"value": content} for code, content in contents.items()}
+    return {
+        "description": " or ".join(f"`{code}`" for code in codes),
+        "content": {"application/problem+json": {"schema": schema, "examples": examples}},
+    }
+
+
+UNAUTHORIZED = problem_responses(401)
 """What every route answers to a call without a key, where keys are asked for."""

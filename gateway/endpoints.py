@@ -42,6 +42,12 @@ SERVICE_CONFIG = {
     "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
 }
 SPREAD_OPTIONS: list[tuple[str, str | int]] = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.http2.bdp_probe", 0),  # its pings cost a tenth of a small call
+    # A Triton that comes back is found again within a second.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     # A request larger than this could not be sent a second time; the default is 256 KiB.
     ("grpc.per_rpc_retry_buffer_size", (1 << 31) - 1),

@@ -13,14 +13,17 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from gateway.exif import ORIENTATION, UPRIGHT, jpeg_orientation
+from gateway import jpeg, png
 from gateway.problems import Problem
+from gateway.tiff import ORIENTATION, UPRIGHT, check_layout
 
 Pixels = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N"})
 COLOUR_MODES = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
+
+MOST_READS = 2_000_000  # from one file; a picture takes thousands, but for run-length coded BMP
 
 # What each EXIF orientation asks for, as views of `[H, W, C]`.
 ORIENTATIONS: dict[int, Callable[[Pixels], Pixels]] = {
@@ -64,15 +67,15 @@ class Picture(Protocol):
 class JpegPicture:
     """A JPEG that libjpeg-turbo decodes straight into its destination."""
 
-    is_fast = True
-
     def __init__(self, data: memoryview, *, luma_only: bool) -> None:
+        header = jpeg.read_header(data)
+        self._orientation = header.orientation
+        self.is_fast = not header.is_progressive
         height, width, colour_space, _ = simplejpeg.decode_jpeg_header(data)
         if colour_space in ("CMYK", "YCCK"):
             raise ValueError("Pillow converts these")
         self._data = data
         self._grey = luma_only or colour_space == "Gray"
-        self._orientation = jpeg_orientation(data)
         self.channels = 1 if self._grey else 3
         self.height, self.width = _upright_size(height, width, self._orientation)
 
@@ -91,20 +94,41 @@ class JpegPicture:
             out[...] = ORIENTATIONS[self._orientation](pixels)
 
 
+class _File(BytesIO):
+    """An upload as Pillow reads it: piece by piece, but not in millions of them.
+
+    Each chunk, block or run costs Python objects and calls, so that a few bytes of nothing,
+    repeated, would take a thousand times the time and memory of as many bytes of picture.
+    """
+
+    _reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes.
+
+        Raises:
+            ValueError: there were too many pieces.
+        """
+        self._reads += 1
+        if self._reads > MOST_READS:
+            raise ValueError("more pieces than any picture has")
+        return super().read(size)
+
+
 class PillowPicture:
     """An image of any accepted format; of an animation its first frame."""
 
     is_fast = False
 
     def __init__(self, data: memoryview) -> None:
-        self._image = Image.open(BytesIO(data), formats=FORMATS)
+        self._image = Image.open(_File(data), formats=FORMATS)
         if self._image.mode not in GREY_MODES | COLOUR_MODES:
             raise Problem(
                 "unsupported_format", "Send an image with 8 bits a channel, or 16-bit greyscale."
             )
         # Pillow itself turns a TIFF upright, and reports the size that it will have.
         turned = self._image.format == "TIFF"
-        self._orientation = UPRIGHT if turned else _orientation(self._image)
+        self._orientation = UPRIGHT if turned else _orientation(self._image, data)
         self.channels = 1 if self._image.mode in GREY_MODES else 3
         width, height = self._image.size
         self.height, self.width = _upright_size(height, width, self._orientation)
@@ -139,7 +163,7 @@ def open_picture(data: memoryview, *, max_pixels: int, luma_only: bool = False) 
     if not data:
         raise Problem("invalid_image", "The file is empty: send an image.")
     with _image_errors():
-        picture = _open(data, luma_only)
+        picture = _open(data, max_pixels, luma_only)
     if picture.height * picture.width > max_pixels:
         raise Problem("too_many_pixels", f"Send an image of at most {max_pixels} pixels.")
     if min(picture.height, picture.width) < 1:
@@ -147,25 +171,28 @@ def open_picture(data: memoryview, *, max_pixels: int, luma_only: bool = False) 
     return picture
 
 
-def _open(data: memoryview, luma_only: bool) -> Picture:
+def _open(data: memoryview, max_pixels: int, luma_only: bool) -> Picture:
     if is_jpeg(data):
         try:
             return JpegPicture(data, luma_only=luma_only)
         except ValueError:
             pass  # not for libjpeg-turbo: Pillow decides
+    prefix = bytes(data[:16])
+    if _starts_like("TIFF", prefix):
+        check_layout(data, max_pixels)
     try:
         return PillowPicture(data)
     except UnidentifiedImageError:
-        if _starts_like_an_image(bytes(data[:16])):
+        if any(_starts_like(name, prefix) for name in FORMATS):
             raise
         raise Problem(
             "unsupported_format", f"Send an image in one of these formats: {', '.join(FORMATS)}."
         ) from None
 
 
-def _starts_like_an_image(prefix: bytes) -> bool:
-    accepts = (Image.OPEN[name][1] for name in FORMATS)
-    return any(accept is not None and accept(prefix) is True for accept in accepts)
+def _starts_like(name: str, prefix: bytes) -> bool:
+    accept = Image.OPEN[name][1]
+    return accept is not None and accept(prefix) is True
 
 
 @contextmanager
@@ -181,9 +208,11 @@ def _image_errors() -> Iterator[None]:
         ) from error
 
 
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(ORIENTATION, UPRIGHT)
+def _orientation(image: Image.Image, data: memoryview) -> int:
+    if image.format == "PNG" and "exif" not in image.info and (late := png.exif(data)):
+        image.info["exif"] = late
+    try:  # not a PNG's own method, which decodes all pixels to see what comes after them
+        value = Image.Image.getexif(image).get(ORIENTATION, UPRIGHT)
     except Exception:  # damaged EXIF data says nothing about the picture
         return UPRIGHT
     return value if value in ORIENTATIONS else UPRIGHT

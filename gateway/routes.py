@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import anyio
 import numpy as np
 from fastapi import APIRouter, Request
 from numpy.typing import NDArray
@@ -129,7 +128,7 @@ def build_router(
     for metric in METRICS:
         handlers = MetricRoutes(metric, settings, admission, scorer)
         _add(router, "POST", metric.path, handlers.single, documentation.single_route(metric))
-        batch = documentation.batch_route(metric)
+        batch = documentation.batch_route(metric, settings.max_batch)
         _add(router, "POST", f"{metric.path}/batch", handlers.batch, batch)
         _add(router, "POST", f"{metric.path}/map", handlers.map, documentation.map_route(metric))
     return router
@@ -159,7 +158,7 @@ async def _read(
     request: Request, limits: UploadLimits, deadline: Deadline, room: Room
 ) -> list[Upload]:
     try:
-        with anyio.fail_after(deadline.remaining()):
+        async with asyncio.timeout(deadline.remaining()):
             return await read_uploads(request, limits, room.hold)
     except TimeoutError:
         raise Deadline.exceeded() from None

@@ -65,11 +65,12 @@ class Scorer:
         """
         patience = deadline.remaining()
         work = asyncio.ensure_future(self._work(metric, files, deadline, request_id, outputs))
-        done, _ = await asyncio.wait({work}, timeout=patience)
-        if not done:
+        try:
+            async with asyncio.timeout(patience):
+                return await asyncio.shield(work)
+        except TimeoutError:
             self._admission.hold_late(work, sum(map(len, files)))
-            raise Deadline.exceeded()
-        return work.result()
+            raise Deadline.exceeded() from None
 
     async def _work(
         self,
@@ -96,6 +97,7 @@ class Scorer:
                 else:
                     await self._in_thread(lambda: _decode(pictures, shapes, slot.memory))
             tensors = list(zip(metric.inputs, shapes, strict=True))
+            await asyncio.sleep(0)
             with INFERENCE.time():
                 return await self._triton.infer(
                     metric.model,

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,7 +79,7 @@ class Region:
         future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         self._waiting.append((size, future))
         try:
-            with anyio.fail_after(patience):
+            async with asyncio.timeout(patience):
                 return await future
         except (asyncio.CancelledError, TimeoutError):
             if future.done() and not future.cancelled():

@@ -25,6 +25,7 @@ from gateway.admission import Deadline
 from gateway.endpoints import SPREAD_OPTIONS, is_spread, target
 from gateway.problems import STATUS, Problem
 from gateway.slots import Region, Slot, remove_leftovers
+from gateway.unary import UnaryChannel
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +34,6 @@ Tensor = tuple[str, tuple[int, ...]]
 
 DATA_TYPES = {"FP32": np.dtype("<f4")}
 CONTROL_TIMEOUT = 5  # seconds, for calls that run no model
-CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.http2.bdp_probe", 0),  # its pings cost a tenth of a small call
-    # A Triton that comes back is found again within a second.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-]
 
 
 class TritonClient:
@@ -62,14 +55,11 @@ class TritonClient:
             ValueError: `transport` is "shm" with several Tritons; `url` is malformed.
         """
         self._target = target(url)
-        self._options = list(CHANNEL_OPTIONS)
-        if is_spread(url):
+        self._is_spread = is_spread(url)
+        if self._is_spread:
             if transport == "shm":
                 raise ValueError("several Tritons cannot share memory: leave IQA_TRANSPORT at auto")
             transport = "grpc"
-            self._options += SPREAD_OPTIONS
-        else:
-            self._options.append(("grpc.enable_retries", 0))  # they would cost every call
         self._transport = transport
         self._registration = asyncio.Lock()
         self._registered = False
@@ -79,7 +69,11 @@ class TritonClient:
 
     def connect(self) -> None:
         """Open the channel, on the running event loop; Triton need not be there yet."""
-        self._channel = grpc.aio.insecure_channel(self._target, options=self._options)
+        self._channel = (
+            grpc.aio.insecure_channel(self._target, options=SPREAD_OPTIONS)
+            if self._is_spread
+            else UnaryChannel(self._target)
+        )
         self._control = GRPCInferenceServiceStub(self._channel)
         # The generated method would serialise later, in a task of its own.
         self._infer = self._channel.unary_unary(

@@ -77,30 +77,39 @@ def chunks(costs: Sequence[int], limit: int) -> list[range]:
 
 
 def run_bounded(
-    run: Callable[[range], Array], costs: Sequence[int], width: int, limit: int | None = None
+    run: Callable[[range, torch.device], Array],
+    costs: Sequence[int],
+    width: int,
+    device: str,
+    limit: int | None = None,
 ) -> tuple[Array, list[ItemError | None]]:
-    """Run a batch within a bound on device memory.
+    """Run a batch on this thread's stream, within a bound on device memory.
 
     A chunk for which the device's memory does not suffice is split and each half is tried once
     more; then its items get an error.
 
     Args:
-        run: takes a range of items to their rows `[n, width]`.
+        run: takes a range of items and the device to the items' rows `[n, width]`.
         costs: bytes of device memory that each item needs.
         width: numbers per item.
+        device: a CUDA device (or the CPU, with Triton's interpreter).
         limit: bytes that one call of `run` may need, `MEMORY_LIMIT` if None.
 
     Returns:
         rows `[N, width]`, nan where an item failed, and per item an error `out_of_memory` or None.
+
+    Raises:
+        ValueError: there is no such device.
     """
+    place = resolved(device)
     rows = np.full((len(costs), width), np.nan)
     errors: list[ItemError | None] = [None] * len(costs)
     for chunk in chunks(costs, MEMORY_LIMIT if limit is None else limit):
-        if _fits(run, chunk, rows):
+        if _fits(run, chunk, place, rows):
             continue
         middle = chunk.start + (len(chunk) + 1) // 2
         for half in (range(chunk.start, middle), range(middle, chunk.stop)):
-            if not _fits(run, half, rows):
+            if not _fits(run, half, place, rows):
                 for index in half:
                     errors[index] = ItemError(
                         "out_of_memory", "the GPU has too little free memory for this image."
@@ -108,11 +117,14 @@ def run_bounded(
     return rows, errors
 
 
-def _fits(run: Callable[[range], Array], chunk: range, rows: Array) -> bool:
+def _fits(
+    run: Callable[[range, torch.device], Array], chunk: range, place: torch.device, rows: Array
+) -> bool:
     if len(chunk) == 0:
         return True
     try:
-        rows[chunk.start : chunk.stop] = run(chunk)
+        with own_stream(place):
+            rows[chunk.start : chunk.stop] = run(chunk, place)
     except torch.OutOfMemoryError:
         pass
     else:

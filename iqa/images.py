@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,7 @@ Image = NDArray[np.uint8]
 
 def check_image(image: Image | torch.Tensor, minimum_side: int) -> ItemError | None:
     """Say why `image` cannot be scored by a metric that needs sides of `minimum_side` pixels."""
-    if (
-        (image.dtype != np.uint8 and str(image.dtype) != "torch.uint8")
-        or image.ndim != 3
-        or image.shape[2] not in (1, 3)
-    ):
+    if not _is_uint8(image.dtype) or image.ndim != 3 or image.shape[2] not in (1, 3):
         return ItemError(
             "invalid_image",
             f"expected uint8 [H, W, C] with C 1 or 3, got {image.dtype} {list(image.shape)}.",
@@ -32,6 +29,16 @@ def check_image(image: Image | torch.Tensor, minimum_side: int) -> ItemError | N
             "image_too_small", f"both sides must be at least {minimum_side}, got {width}x{height}."
         )
     return None
+
+
+@cache  # a batch asks 64 times
+def _is_uint8(dtype: np.dtype[Any] | torch.dtype) -> bool:
+    return str(dtype).removeprefix("torch.") == "uint8"
+
+
+def on_host(image: Image | torch.Tensor) -> Image:
+    """The image as an array; one that lies on a GPU is copied from there."""
+    return image if isinstance(image, np.ndarray) else image.cpu().numpy()
 
 
 def contiguous(image: Image) -> Image:

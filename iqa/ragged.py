@@ -43,6 +43,9 @@ def send(
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Send a batch to the device in one copy; images that are there already stay where they are.
 
+    The staging buffer is pinned and comes from torch's cache of such memory, which keeps it from
+    being used again until the copy on this stream has read it.
+
     Args:
         images: uint8 arrays, or tensors that may lie on the device.
         addresses: `[N]`, receives the device address of each image's first byte; usually a column
@@ -87,6 +90,7 @@ def send(
 
 
 def _resident(image: Image | torch.Tensor, device: torch.device) -> torch.Tensor | None:
-    if isinstance(image, torch.Tensor) and image.device == device:
-        return image.contiguous()
+    """The image if it lies on the device; one on another GPU is copied straight to it."""
+    if isinstance(image, torch.Tensor) and image.device.type == device.type:
+        return image.to(device).contiguous()
     return None

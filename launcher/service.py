@@ -153,7 +153,7 @@ class Service:
             f"--timeout-graceful-shutdown={options.drain_seconds}",
             f"--backlog={BACKLOG}",
             *("--loop=uvloop", "--http=gateway.connection:OneWriteProtocol", "--lifespan=on"),
-            *("--no-access-log", "--no-server-header"),
+            *("--no-access-log", "--no-server-header", "--no-proxy-headers"),
         ]
         environment = KEEP_MEMORY | {
             "IQA_TRITON_URL": options.triton_url

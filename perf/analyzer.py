@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.catalogue import METRICS, Metric
-from perf.pictures import HEIGHT, WIDTH, Pair, picture_set, read_pixels
+from iqa.images import luma
+from perf.pictures import HEIGHT, WIDTH, Pair, Pixels, picture_set, read_pixels
 
 SIZES = {
     "768x512": [(WIDTH, HEIGHT)],
@@ -27,6 +28,7 @@ SIZES = {
 }
 PICTURES = 12  # of each size; every one is megabytes of perf_analyzer's memory
 OUTPUT_BYTES = 64
+PATIENCE = 60  # seconds that perf_analyzer may take besides measuring
 PROTOCOLS = ("grpc", "http")
 MEMORIES = ("none", "system")
 COLUMNS = {
@@ -59,17 +61,22 @@ class Setup:
     seconds: float
 
 
-def input_data(metric: Metric, pairs: Sequence[Pair]) -> dict[str, Any]:
-    """The pictures as perf_analyzer's `--input-data` wants them: raw pixels, with their shape."""
+def input_data(metric: Metric, pairs: Sequence[Pair], *, grey: bool = False) -> dict[str, Any]:
+    """The pictures as perf_analyzer's `--input-data` wants them: raw pixels, with their shape.
+
+    They are RGB, or `grey`.
+    """
     requests = []
     for pair in pairs:
         files = (pair.distorted,) if len(metric.inputs) == 1 else (pair.original, pair.distorted)
-        requests.append(dict(zip(metric.inputs, map(_tensor, files), strict=True)))
+        tensors = [_tensor(read_pixels(file), grey) for file in files]
+        requests.append(dict(zip(metric.inputs, tensors, strict=True)))
     return {"data": requests}
 
 
-def _tensor(file: bytes) -> dict[str, Any]:
-    pixels = read_pixels(file)
+def _tensor(pixels: Pixels, grey: bool) -> dict[str, Any]:
+    if grey:
+        pixels = luma(pixels)[:, :, None]
     content = {"b64": b64encode(pixels.tobytes()).decode()}
     return {"content": content, "shape": list(pixels.shape)}
 
@@ -79,6 +86,8 @@ def analyze(metric: Metric, setup: Setup, protocol: str, memory: str, data: Path
 
     Raises:
         RuntimeError: perf_analyzer failed; with the end of what it said.
+        OSError: there is no such program.
+        subprocess.TimeoutExpired: it does not end.
     """
     rows = []
     for concurrency in setup.concurrency:
@@ -93,7 +102,13 @@ def analyze(metric: Metric, setup: Setup, protocol: str, memory: str, data: Path
                 *("--stability-percentage", "999", "--max-trials", "3"),
                 *("-f", report.name, "--verbose-csv"),
             ]
-            run = subprocess.run(command, capture_output=True, text=True, check=False)
+            run = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=PATIENCE + 10 * setup.seconds,
+            )
             if run.returncode:
                 raise RuntimeError(f"perf_analyzer: {(run.stderr or run.stdout)[-1000:]}")
             rows += parse(Path(report.name).read_text())

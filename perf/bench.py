@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gateway.catalogue import METRICS, Metric
 from perf.bare import BareLoop
-from perf.calls import TOLERANCE, calls
+from perf.calls import TOLERANCE, Call, calls
 from perf.contenders import CORES, Contender, contenders
 from perf.load import Measurement, Meter, RefusedError, ask, measure
 from perf.pictures import picture_set
@@ -91,7 +91,8 @@ class Session:
     def check(self) -> None:
         """Wait until every contender answers, and compare all of its scores with the right ones."""
         for contender in self._entrants:
-            self._await_start(contender)
+            first = [self._calls[contender.name, metric.model][0] for metric in METRICS]
+            await_start(contender, self._servers[contender.name], first)
             for metric in METRICS:
                 for call in self._calls[contender.name, metric.model]:
                     ask(contender.port, call, TOLERANCE)
@@ -120,19 +121,6 @@ class Session:
         """End the bare loop's processes."""
         self._bare.stop()
 
-    def _await_start(self, contender: Contender) -> None:
-        patience = time.monotonic() + START_TIMEOUT
-        for metric in METRICS:
-            while True:
-                self._servers[contender.name].require_running()
-                try:
-                    ask(contender.port, self._calls[contender.name, metric.model][0], TOLERANCE)
-                    break
-                except (OSError, RefusedError):
-                    if time.monotonic() > patience:
-                        raise
-                    time.sleep(0.5)
-
     def _measure(self, contender: Contender, metric: Metric, clients: int) -> Measurement:
         server = self._servers[contender.name]
         before = read_counters(metric, contender) if contender.name == "service" else None
@@ -157,6 +145,27 @@ class Session:
         measurement = self._bare.measure(own_calls, processes=processes, seconds=self._plan.seconds)
         _say_measured("bare loop", metric, measurement)
         return measurement
+
+
+def await_start(contender: Contender, server: Server, first_calls: Sequence[Call]) -> None:
+    """Wait until a contender answers these calls rightly.
+
+    Raises:
+        RuntimeError: it has ended.
+        WrongAnswerError: an answer was not the expected score.
+        OSError, RefusedError: it still does not answer after `START_TIMEOUT` seconds.
+    """
+    patience = time.monotonic() + START_TIMEOUT
+    for call in first_calls:
+        while True:
+            server.require_running()
+            try:
+                ask(contender.port, call, TOLERANCE)
+                break
+            except (OSError, RefusedError):
+                if time.monotonic() > patience:
+                    raise
+                time.sleep(0.5)
 
 
 def run(plan: Plan, first_port: int) -> Results:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def contenders(first_port: int) -> list[Contender]:
     """All of them, each on ports of its own from `first_port` on."""
     ports = [first_port + PORTS * index for index in range(4)]
     return [
-        _with_triton("service", "this service", ports[0], score, []),
+        service(ports[0]),
         Contender(
             "in_process",
             "our kernels inside FastAPI",
@@ -65,6 +66,11 @@ def contenders(first_port: int) -> list[Contender]:
     ]
 
 
+def service(port: int, options: Sequence[str] = ()) -> Contender:
+    """This service, started with some options."""
+    return _with_triton("service", "this service", port, score, options)
+
+
 def _uvicorn(module: str, port: int, *options: str) -> list[str]:
     application = f"perf.baselines.{module}:app"
     quiet = ["--no-access-log", "--log-level", "warning"]
@@ -72,7 +78,7 @@ def _uvicorn(module: str, port: int, *options: str) -> list[str]:
 
 
 def _with_triton(
-    name: str, title: str, port: int, right_score: Score, options: list[str]
+    name: str, title: str, port: int, right_score: Score, options: Sequence[str]
 ) -> Contender:
     http, grpc, metrics = port + 1, port + 2, port + 3
     start = "from launcher.main import main; raise SystemExit(main())"

@@ -1,10 +1,13 @@
-"""The batches that a GPU is measured on, and whether it scores them as the CPU does."""
+"""The batches and tasks that a GPU is measured on, and whether it scores them as the CPU does."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from iqa import brisque, ms_ssim
@@ -12,42 +15,110 @@ from perf.pictures import HEIGHT, WIDTH, Pixels, picture_set, read_pixels
 
 BATCH = 64
 SEED = 7
-LARGEST_DIFFERENCE = {"brisque": 0.01, "ms_ssim": 1e-5}
+Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pairs of RGB pictures `[H, W, 3]`; BRISQUE takes the distorted ones, in grey."""
+    """Pairs of pictures, arrays or tensors.
+
+    Attributes:
+        name: for tables.
+        originals: RGB `[H, W, 3]`.
+        distorted: as many, of the same sizes.
+        grey: `[H, W, 1]`, the green of each distorted picture.
+    """
 
     name: str
-    originals: list[Pixels]
-    distorted: list[Pixels]
+    originals: Sequence[Any]
+    distorted: Sequence[Any]
+    grey: Sequence[Any]
 
-    @property
-    def grey(self) -> list[Pixels]:
-        """Grey planes `[H, W, 1]`: the green of each distorted picture."""
-        return [np.ascontiguousarray(image[:, :, 1:2]) for image in self.distorted]
+    @classmethod
+    def of(cls, name: str, originals: Sequence[Pixels], distorted: Sequence[Pixels]) -> Batch:
+        """A batch of arrays."""
+        grey = [np.ascontiguousarray(image[:, :, 1:2]) for image in distorted]
+        return cls(name, originals, distorted, grey)
 
     @property
     def pixels(self) -> int:
         """Pixels of one picture of each pair, together."""
-        return sum(image.shape[0] * image.shape[1] for image in self.distorted)
+        return sum(image.shape[0] * image.shape[1] for image in self.grey)
+
+    def first(self, count: int) -> Batch:
+        """The batch of its first pairs."""
+        parts = (self.originals[:count], self.distorted[:count], self.grey[:count])
+        return Batch(f"{count} of {self.name}", *parts)
+
+    def backwards(self) -> Batch:
+        """The same pairs in the opposite order."""
+        parts = (self.originals[::-1], self.distorted[::-1], self.grey[::-1])
+        return Batch(f"{self.name} backwards", *parts)
+
+    def moved(self, device: str) -> Batch:
+        """The same pairs as tensors on a device."""
+        parts = (
+            [torch.tensor(image, device=device) for image in images]
+            for images in (self.originals, self.distorted, self.grey)
+        )
+        return Batch(self.name, *parts)
 
 
-def batches() -> list[Batch]:
-    """The same number of pictures of one size, and of sides anywhere between half and all of it."""
+@dataclass(frozen=True)
+class Task:
+    """What is computed of a batch.
+
+    Attributes:
+        scores: of a batch on a device.
+        unit: of its rate.
+        bytes_per_pixel: that it reads.
+        tolerance: the most by which GPU and CPU may differ.
+    """
+
+    scores: Callable[[Batch, str], Scores]
+    unit: str
+    bytes_per_pixel: int
+    tolerance: float
+
+
+TASKS = {
+    "brisque": Task(
+        lambda batch, device: brisque.score(batch.grey, device=device).values,
+        "images/s", 1, 0.01,
+    ),
+    "brisque RGB": Task(
+        lambda batch, device: brisque.score(batch.distorted, device=device).values,
+        "images/s", 3, 0.01,
+    ),
+    "ms_ssim": Task(
+        lambda batch, device: ms_ssim.score(batch.originals, batch.distorted, device=device).values,
+        "pairs/s", 6, 1e-5,
+    ),
+}  # fmt: skip
+
+
+def batches(count: int = BATCH, width: int = WIDTH, height: int = HEIGHT) -> tuple[Batch, Batch]:
+    """The same number of pictures of one size, and of sides anywhere between half and all of it.
+
+    No side is below 161, unless that of `width` or `height` is.
+    """
     random = np.random.default_rng(SEED)
-    pairs = [(read_pixels(pair.original), read_pixels(pair.distorted)) for pair in picture_set()]
-    uniform = [pairs[index % len(pairs)] for index in range(BATCH)]
+    pairs = [
+        (read_pixels(pair.original), read_pixels(pair.distorted))
+        for pair in picture_set(width=width, height=height)
+    ]
+    uniform = [pairs[index % len(pairs)] for index in range(count)]
     mixed = []
     for original, copy in uniform:
-        height = random.integers(HEIGHT // 2, HEIGHT, endpoint=True)
-        width = random.integers(WIDTH // 2, WIDTH, endpoint=True)
-        mixed.append((original[:height, :width].copy(), copy[:height, :width].copy()))
-    return [
-        Batch(f"{WIDTH}x{HEIGHT}", *map(list, zip(*uniform, strict=True))),
-        Batch("mixed sizes", *map(list, zip(*mixed, strict=True))),
-    ]
+        rows, columns = (
+            random.integers(min(side, max(side // 2, ms_ssim.MINIMUM_SIDE)), side, endpoint=True)
+            for side in (height, width)
+        )
+        mixed.append((original[:rows, :columns].copy(), copy[:rows, :columns].copy()))
+    return (
+        Batch.of(f"{width}x{height}", *map(list, zip(*uniform, strict=True))),
+        Batch.of("mixed sizes", *map(list, zip(*mixed, strict=True))),
+    )
 
 
 def extremes() -> Batch:
@@ -62,25 +133,30 @@ def extremes() -> Batch:
     originals = [picture.astype(np.uint8) for picture in pictures]
     noise = [random.integers(-3, 4, picture.shape) for picture in pictures]
     copies = [np.clip(a + b, 0, 255).astype(np.uint8) for a, b in zip(pictures, noise, strict=True)]
-    return Batch("extremes", [*originals, *originals], [*originals, *copies])
+    return Batch.of("extremes", [*originals, *originals], [*originals, *copies])
 
 
-def disagreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+def disagreement(one: Scores, other: Scores) -> float:
     """Largest difference of two devices' scores; infinite if only one of them has a score."""
     if not np.array_equal(np.isnan(one), np.isnan(other)):
         return float("inf")
     return float(np.nanmax(np.abs(one - other), initial=0.0))
 
 
-def check(batch: Batch, device: str) -> dict[str, float]:
-    """Largest difference between GPU and CPU over a batch, in grey and RGB, per metric."""
-    differences = dict.fromkeys(LARGEST_DIFFERENCE, 0.0)
-    for images in (batch.distorted, batch.grey):
-        there = brisque.score(images, device=device)
-        differences["brisque"] = max(
-            differences["brisque"], disagreement(there.values, brisque.score(images).values)
+def check(task: Task, batch: Batch, device: str) -> float:
+    """Largest difference between the device and the CPU over a batch.
+
+    Raises:
+        ArithmeticError: it is more than the task allows, or the same pictures in another order,
+            already on the device, do not get the same bits.
+    """
+    scores = task.scores(batch, device)
+    difference = disagreement(scores, task.scores(batch, "cpu"))
+    if difference > task.tolerance:
+        raise ArithmeticError(
+            f"{batch.name}: {difference:.2g} away from the CPU, more than {task.tolerance:g}"
         )
-    pairs = batch.originals, batch.distorted
-    there_pairs = ms_ssim.score(*pairs, device=device)
-    differences["ms_ssim"] = disagreement(there_pairs.values, ms_ssim.score(*pairs).values)
-    return differences
+    again = task.scores(batch.backwards().moved(device), device)[::-1]
+    if not np.array_equal(scores, again, equal_nan=True):
+        raise ArithmeticError(f"{batch.name}: other bits in another order")
+    return difference

@@ -1,15 +1,17 @@
-"""What `perf.gpu` measured, as a table, a plot and JSON, named after the device and the day."""
+"""What `perf.gpu` measured, as tables, a plot and JSON, named after the device and the day."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
-UNITS = {"brisque": "images/s", "ms_ssim": "pairs/s"}
+UNITS = {"brisque": "images/s", "brisque RGB": "images/s", "ms_ssim": "pairs/s"}
 
 
 @dataclass(frozen=True)
@@ -17,9 +19,10 @@ class Row:
     """One measurement.
 
     Attributes:
-        metric: "brisque" or "ms_ssim".
+        metric: a key of `UNITS`.
         batch: which pictures, or "Triton" where requests were sent to a server.
-        subject: what was timed: "ours", "piq", "memory bandwidth", or the kind of shared memory.
+        subject: what was timed: "ours" (calls, one after the other), "ours, GPU time", "piq",
+            "memory bandwidth", or the kind of shared memory.
         per_second: images or pairs.
     """
 
@@ -30,16 +33,53 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Overhead:
+    """Where the time of a call goes.
+
+    Attributes:
+        metric: a key of `UNITS`.
+        batch: pictures or pairs in a call.
+        call: seconds that it takes.
+        device: seconds of it that the GPU works, by kernel and copy.
+    """
+
+    metric: str
+    batch: int
+    call: float
+    device: dict[str, float]
+
+
+@dataclass
 class Report:
-    """A run of `perf.gpu` on one device."""
+    """A run of `perf.gpu` on one device.
+
+    Attributes:
+        device: its name.
+        rows: rates.
+        overheads: times of calls.
+        verdicts: the targets, and whether they were met.
+        failures: what could not be measured, and why.
+        date: of the run.
+    """
 
     device: str
-    rows: Sequence[Row]
-    verdicts: Sequence[str]
-    date: str = field(default_factory=lambda: f"{datetime.now(timezone.utc):%Y-%m-%d}")
+    rows: list[Row] = field(default_factory=list)
+    overheads: list[Overhead] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    date: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%d}")
+
+    @contextmanager
+    def attempt(self, what: str) -> Iterator[None]:
+        """Go on when the body fails, but say so in the report."""
+        try:
+            yield
+        except Exception as error:
+            traceback.print_exc()
+            self.failures.append(f"{what}: {type(error).__name__}: {error}")
 
     def table(self) -> str:
-        """The rows in Markdown, the targets below."""
+        """Everything in Markdown."""
         lines = [f"# {self.device}, {self.date}", "", "| metric | batch | what | rate |"]
         lines.append("| --- | --- | --- | ---: |")
         lines += [
@@ -47,7 +87,23 @@ class Report:
             f"{row.per_second:,.0f} {UNITS[row.metric]} |"
             for row in self.rows
         ]
-        return "\n".join([*lines, "", *(f"- {verdict}" for verdict in self.verdicts), ""])
+        lines += ["", *(f"- {verdict}" for verdict in self.verdicts)]
+        lines += [f"- failed: {failure}" for failure in self.failures]
+        lines += ["", "| metric | in a call | call, us | GPU works, us | the rest, us |"]
+        lines.append("| --- | ---: | ---: | ---: | ---: |")
+        for row in self.overheads:
+            call, device = 1e6 * row.call, 1e6 * sum(row.device.values())
+            lines.append(
+                f"| {row.metric} | {row.batch} | {call:,.0f} | {device:,.0f} | "
+                f"{call - device:,.0f} |"
+            )
+        lines += ["", "| metric | in a call | kernel or copy | us |", "| --- | ---: | --- | ---: |"]
+        lines += [
+            f"| {row.metric} | {row.batch} | {name} | {1e6 * seconds:,.1f} |"
+            for row in self.overheads
+            for name, seconds in row.device.items()
+        ]
+        return "\n".join([*lines, ""])
 
     def write(self, folder: Path) -> list[Path]:
         """Write the three files and return their paths."""
@@ -62,12 +118,14 @@ class Report:
     def _plot(self, path: Path) -> None:
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(9, 4), layout="constrained")
-        for axes, (metric, unit) in zip(figure.subplots(1, 2), UNITS.items(), strict=True):
+        metrics = list(dict.fromkeys(row.metric for row in self.rows))
+        figure = Figure(figsize=(14, 4), layout="constrained")
+        panels = figure.subplots(1, max(1, len(metrics)), squeeze=False)[0]
+        for axes, metric in zip(panels, metrics, strict=False):
             rows = [row for row in self.rows if row.metric == metric]
             names = [f"{row.batch}: {row.subject}" for row in rows]
             axes.barh(names, [row.per_second for row in rows])
             axes.invert_yaxis()
-            axes.set(xscale="log", xlabel=unit, title=metric)
+            axes.set(xscale="log", xlabel=UNITS[metric], title=metric)
         figure.suptitle(f"{self.device}, {self.date}")
         figure.savefig(path, dpi=120)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -51,7 +51,7 @@ class Results:
     def document(self) -> Document:
         """Everything, ready for JSON."""
         return {
-            "date": datetime.now(timezone.utc).date().isoformat(),
+            "date": datetime.now(UTC).date().isoformat(),
             "machine": _machine(),
             "ratios": self.ratios(),
             "rows": self._rows(),

@@ -29,7 +29,8 @@ class ScoringModel(ABC):
         inputs: names of the image inputs, in the order that `score` takes them.
         details: name of the optional second output.
         device: "cpu" or "cuda:<n>", as Triton assigned it to this instance.
-        threads: CPU threads that one batch may use; by default the instances share the cores.
+        threads: CPU threads that a batch may use; by default the instances share the cores.
+        threads_alone: the same for a request that came alone, and so found cores that are idle.
         memory_limit: bytes of GPU memory that one batch may use; None for the metric's own bound.
     """
 
@@ -37,7 +38,7 @@ class ScoringModel(ABC):
     details: ClassVar[str]
 
     @abstractmethod
-    def score(self, *images: list[Any], details: bool, maps: bool) -> Results:
+    def score(self, *images: list[Any], details: bool, maps: bool, threads: int) -> Results:
         """Score a ragged batch: one list of uint8 `[H, W, C]` arrays for each input."""
 
     def initialize(self, args: dict[str, str]) -> None:
@@ -45,8 +46,9 @@ class ScoringModel(ABC):
         config = json.loads(args["model_config"])
         parameters = config["parameters"]
         instances = sum(group["count"] for group in config["instance_group"])
-        fair_share = max(1, available_cores() // instances)
-        self.threads = _number(parameters, "threads") or fair_share
+        cores, threads = available_cores(), _number(parameters, "threads")
+        self.threads = threads or max(1, cores // instances)
+        self.threads_alone = threads or cores
         self.memory_limit = _number(parameters, "gpu_memory_bytes")
         try:
             self.device = assigned(args["model_instance_kind"], args["model_instance_device_id"])
@@ -73,7 +75,9 @@ class ScoringModel(ABC):
             for position in range(len(self.inputs))
         ]
         wanted = [self.details in request.requested_output_names() for request in requests]
-        answers = split(self.score(*lists, details=any(wanted), maps=maps), counts)
+        threads = self.threads if len(batch) > 1 else self.threads_alone
+        scored = self.score(*lists, details=any(wanted), maps=maps, threads=threads)
+        answers = split(scored, counts)
         return (self._response(*pair) for pair in zip(answers, wanted, strict=True))
 
     def _response(self, answer: Answer, with_details: bool) -> Any:

@@ -13,7 +13,7 @@ from iqa.brisque import cpu, regressor
 from iqa.brisque.contrast import local_contrast
 from iqa.brisque.features import MINIMUM_SIDE
 from iqa.errors import ItemError
-from iqa.images import Image, check_image
+from iqa.images import Image, check_image, on_host
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +73,7 @@ def score(
     values = np.full(len(images), np.nan)
     if device == "cpu":
         if sound:
-            rows[sound] = cpu.features([np.asarray(images[index]) for index in sound], threads)
+            rows[sound] = cpu.features([on_host(images[index]) for index in sound], threads)
         values[:] = regressor.load().scores(rows)
     elif sound:
         from iqa.brisque import gpu
@@ -83,15 +83,16 @@ def score(
         )
         for index, failure in zip(sound, failures, strict=True):
             errors[index] = failure
+    undefined = np.isnan(rows).any(axis=1)
     for index in sound:
-        if errors[index] is None and np.isnan(rows[index]).any():
+        if undefined[index] and errors[index] is None:
             errors[index] = ItemError(
                 "score_undefined", "BRISQUE is undefined on an image without contrast."
             )
     local = None
     if maps:
         local = [
-            local_contrast(np.asarray(image)) if error is None else None
+            local_contrast(on_host(image)) if error is None else None
             for image, error in zip(images, errors, strict=True)
         ]
     return Scores(values, errors, rows if features else None, local)

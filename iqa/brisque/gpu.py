@@ -1,4 +1,4 @@
-"""BRISQUE of a ragged batch on a GPU: five launches whatever the number of images."""
+"""BRISQUE of a ragged batch on a GPU: at most five launches, whatever the number of images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from iqa.brisque import gpu_halving, gpu_kernels, gpu_scores, regressor
 from iqa.brisque.features import MOMENTS, SCALES, WINDOW, shape_table
-from iqa.device import own_stream, resolved, run_bounded
+from iqa.device import run_bounded
 from iqa.errors import ItemError
 from iqa.images import Image
 from iqa.ragged import offsets, send, tile_table
@@ -46,12 +46,6 @@ def _constants(device: torch.device) -> tuple[torch.Tensor, ...]:
     return tuple(torch.tensor(np.ascontiguousarray(array), device=device) for array in arrays)
 
 
-def release() -> None:
-    """Give the memory that earlier calls keep on the devices back to them."""
-    _constants.cache_clear()
-    torch.cuda.empty_cache()
-
-
 def memory_needed(height: int, width: int) -> int:
     """Bytes of device memory for an image of this size, its pixels (at most 3 bytes) included."""
     tiles = -(-height // TILE_HEIGHT) * -(-width // TILE_WIDTH) * 2
@@ -80,14 +74,12 @@ def features_and_scores(
     Returns:
         features, scores, and per image an error `out_of_memory` or None.
     """
-    place = resolved(device)
 
-    def run(chunk: range) -> Array:
-        with own_stream(place):
-            return _run(images[chunk.start : chunk.stop], place)
+    def run(chunk: range, place: torch.device) -> Array:
+        return _run(images[chunk.start : chunk.stop], place)
 
     costs = [memory_needed(*image.shape[:2]) for image in images]
-    rows, errors = run_bounded(run, costs, FEATURES + 1, limit)
+    rows, errors = run_bounded(run, costs, FEATURES + 1, device, limit)
     return rows[:, :FEATURES], rows[:, FEATURES], errors
 
 
@@ -105,7 +97,7 @@ def _plane_table(shapes: Integers) -> tuple[Integers, NDArray[np.int32], Integer
     half[:, 3] = 1
     tile_plane, planes[:, 4] = tile_table(planes[:, 1], planes[:, 2], TILE_HEIGHT, TILE_WIDTH)
     planes[:, 5] = offsets(2 * (planes[:, 1] + planes[:, 2]))[0]
-    half[:, 0] = full[:, 6] = offsets(half[:, 1] * half[:, 2])[0]
+    half[:, 0] = full[:, 6] = offsets(2 * half[:, 1] * half[:, 2])[0]
     axes = np.stack([shapes[:, :2].ravel(), np.zeros(2 * count, dtype=np.int64)], axis=1)
     axes[:, 1] = offsets(axes[:, 0] // 2 * gpu_halving.TAPS)[0]
     full[:, 7:9] = axes[:, 1].reshape(count, 2)
@@ -128,24 +120,25 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
 
     half_heights, half_widths = planes[count:, 1], planes[count:, 2]
     weights = empty(int((half_heights + half_widths).sum()) * gpu_halving.TAPS)
-    halves = empty(int((half_heights * half_widths).sum()))
+    halves = empty(int((2 * half_heights * half_widths).sum()), torch.float32)
     edges = empty(int(2 * (planes[:, 1] + planes[:, 2]).sum()), torch.float32)
     partials = empty(len(tile_plane) * MOMENTS)
     moments = empty(len(planes) * MOMENTS)
     results = empty(count * (FEATURES + 1))
 
-    block = 128
-    blocks = -(-int(max(half_heights.max(), half_widths.max())) // block)
-    gpu_halving.weights_kernel[(blocks, len(axes))](
-        axes_there, weights, TAPS=gpu_halving.TAPS, BLOCK=block
-    )
+    if (axes[:, 0] % 2).any():  # where both sides of a picture are even, the weights are constants
+        block = 128
+        blocks = -(-int(max(half_heights.max(), half_widths.max())) // block)
+        gpu_halving.weights_kernel[(len(axes), blocks)](
+            axes_there, weights, TAPS=gpu_halving.TAPS, BLOCK=block
+        )
     second_scale = int(planes[count, 4])
     for first, end in ((0, second_scale), (second_scale, len(tile_plane))):
         gpu_kernels.moments_kernel[(end - first,)](
             tile_plane_there, planes_there, first, window, window.numel(), weights, halves, edges,
             partials,
             FULL=first == 0, LANES=LANES, ROWS=TILE_HEIGHT, WINDOW=tuple(map(float, WINDOW)),
-            ENTRIES=gpu_kernels.ENTRIES, TAPS=gpu_halving.TAPS, num_warps=1, maxnreg=168,
+            ENTRIES=gpu_kernels.ENTRIES, num_warps=1, maxnreg=168,
         )  # fmt: skip
     gpu_scores.reduce_kernel[(len(planes),)](
         planes_there, edges, partials, moments,

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from iqa.brisque.gpu_pixels import pixel, within
+from iqa.brisque.gpu_pixels import exact_pixel, within
 
 # In float32 x - mu is off by less than 1e-4 and the variance by at most about 5e-3. Where they are
 # smaller than these, the pixel is computed again in float64, so that what is flat is seen to be.
@@ -13,9 +13,9 @@ FLAT = tl.constexpr(1e-9)
 
 
 @triton.jit
-def doubtful(difference, variance):
-    """Whether float32's rounding may matter to this pixel's coefficient."""
-    return (tl.abs(difference) < DIFFERENCE_DOUBT) | (variance < VARIANCE_DOUBT)
+def certainty(difference, variance):
+    """Below `VARIANCE_DOUBT` if float32's rounding may matter to this pixel's coefficient."""
+    return tl.minimum(tl.abs(difference) * (VARIANCE_DOUBT / DIFFERENCE_DOUBT), variance)
 
 
 @triton.jit
@@ -26,14 +26,14 @@ def exact_statistics(
 
     A constant neighbourhood gives exactly 0 whatever the window's rounding.
     """
-    centre = pixel(source, row, column, width, channels, mask, FULL).to(tl.float64)
+    centre = exact_pixel(source, row, column, height, width, channels, mask, FULL)
     first = tl.zeros_like(centre)
     second = tl.zeros_like(centre)
     for tap in range(taps):
         tap_row = row + tap // 7 - 3
         tap_column = column + tap % 7 - 3
         inside = mask & within(tap_row, height) & within(tap_column, width)
-        value = pixel(source, tap_row, tap_column, width, channels, inside, FULL).to(tl.float64)
+        value = exact_pixel(source, tap_row, tap_column, height, width, channels, inside, FULL)
         weight = tl.load(window + tap)
         first += weight * (value - centre)
         second += weight * (value - centre) * (value - centre)

@@ -9,9 +9,9 @@ filtered again by each lane: products of neighbours then need no exchange betwee
 import triton
 import triton.language as tl
 
-from iqa.brisque.gpu_exact import doubtful, exact_statistics
+from iqa.brisque.gpu_exact import VARIANCE_DOUBT, certainty, exact_statistics
 from iqa.brisque.gpu_halving import halve_tile
-from iqa.brisque.gpu_pixels import pixel, run_of_pixels, within
+from iqa.brisque.gpu_pixels import run_of_pixels, run_with_border, within
 from iqa.streaming import advanced, repeated, windowed
 
 # A row of the plane table, int64: source (the image's address, or its offset in `halves`), height,
@@ -60,7 +60,7 @@ def moments_kernel(
     window,  # float64 [49], the 2-D window
     taps,  # 49, at run time: unrolling that rare loop would cost every pixel registers
     weights,  # float64, see `gpu_halving`
-    halves,  # float64, the half-size planes: written if FULL, else read
+    halves,  # float32, the half-size planes, see `gpu_pixels`: written if FULL, else read
     edges,  # float32, see `store_edges`
     partials,  # float64 [T, MOMENTS]
     FULL: tl.constexpr,
@@ -68,7 +68,6 @@ def moments_kernel(
     ROWS: tl.constexpr,
     WINDOW: tl.constexpr,
     ENTRIES: tl.constexpr,
-    TAPS: tl.constexpr,
 ):
     """Sum one tile's MSCN coefficients and products; grid: the tiles of one scale.
 
@@ -91,12 +90,12 @@ def moments_kernel(
         if (height % 2 == 0) & (width % 2 == 0):
             halve_tile(
                 source, height, width, channels, half_plane, row_weights, column_weights,
-                top, left, TAPS, LANES, ROWS, tl.float32,
+                top, left, 8, LANES, ROWS,
             )  # fmt: skip
         else:
             halve_tile(
                 source, height, width, channels, half_plane, row_weights, column_weights,
-                top, left, TAPS, LANES, ROWS, tl.float64,
+                top, left, 9, LANES, ROWS,
             )  # fmt: skip
     else:
         source = halves + tl.load(plane)
@@ -105,15 +104,10 @@ def moments_kernel(
     column = left + 4 * tl.arange(0, LANES)
     # Values are taken relative to one pixel of the lane's own strip: E[x^2] - mu^2 then cancels
     # little where the picture is smooth.
-    origin = pixel(
-        source,
-        tl.minimum(top + ROWS // 2, height - 1),
-        tl.minimum(column, width - 1),
-        width,
-        channels,
-        column >= 0,
-        FULL,
-    ).to(tl.float32)
+    middle = tl.minimum(top + ROWS // 2, height - 1)
+    nearest = tl.minimum(column, width - 1)
+    (origin,) = run_of_pixels(source, middle, nearest, width, channels, 0.0, 1, FULL)
+    interior = (left > 0) & (left + 4 * LANES + 3 <= width)
 
     zero = tl.zeros([LANES], tl.float32)
     means = repeated(repeated(zero, 6), 5)
@@ -128,13 +122,16 @@ def moments_kernel(
     lower_left_sums = repeated(zero, 5)
     for step in range(tl.minimum(ROWS, height - top) + 7):
         entering = top - 4 + step
-        loaded = run_of_pixels(source, entering, column - 4, height, width, channels, 11, FULL)
-        values = ()
+        # The branch is on scalars and encloses the whole row.
+        if interior & within(entering, height):
+            values = run_of_pixels(source, entering, column - 4, width, channels, origin, 11, FULL)
+        else:
+            values = run_with_border(
+                source, entering, column - 4, height, width, channels, origin, 11, FULL
+            )
         powers = ()
         for k in tl.static_range(11):
-            value = loaded[k] - origin
-            values = values + (value,)
-            powers = powers + (value * value,)
+            powers = powers + (values[k] * values[k],)
         next_means = ()
         next_squares = ()
         next_centres = ()
@@ -143,8 +140,7 @@ def moments_kernel(
         # The row whose windows this row completes.
         row = top - 7 + step
         in_rows = (step >= 6) & (row >= 0)
-        doubts = ()
-        any_doubt = column < 0
+        lowest = zero + VARIANCE_DOUBT
         for p in tl.static_range(5):
             mean, under_way = advanced(means[p], windowed(values, p, WINDOW), WINDOW)
             next_means = next_means + (under_way,)
@@ -155,31 +151,34 @@ def moments_kernel(
             next_centres = next_centres + ((centres[p][1], centres[p][2], values[p + 3]),)
             differences = differences + (difference,)
             variances = variances + (variance,)
-            inside = in_rows & within(column + (p - 1), width)
-            doubt = inside & doubtful(difference, variance)
-            doubts = doubts + (doubt,)
-            any_doubt = any_doubt | doubt
+            lowest = tl.minimum(lowest, certainty(difference, variance))
         means = next_means
         squares = next_squares
         centres = next_centres
-        if tl.max(any_doubt.to(tl.int32), axis=0) > 0:
+        doubtful = (lowest < VARIANCE_DOUBT) & (column < width)
+        if in_rows & (tl.max(doubtful.to(tl.int32), axis=0) > 0):
             exact_differences = ()
             exact_variances = ()
             for p in tl.static_range(5):
+                at = column + (p - 1)
+                doubt = certainty(differences[p], variances[p]) < VARIANCE_DOUBT
+                doubt = doubt & within(at, width)
                 difference, variance = exact_statistics(
-                    source, row, column + (p - 1), height, width, channels, window, taps,
-                    doubts[p], FULL,
-                )  # fmt: skip
-                difference = tl.where(doubts[p], difference, differences[p])
-                variance = tl.where(doubts[p], variance, variances[p])
+                    source, row, at, height, width, channels, window, taps, doubt, FULL
+                )
+                difference = tl.where(doubt, difference, differences[p])
+                variance = tl.where(doubt, variance, variances[p])
                 exact_differences = exact_differences + (difference,)
                 exact_variances = exact_variances + (variance,)
             differences = exact_differences
             variances = exact_variances
         coefficients = ()
+        limit = tl.where(in_rows, width, 0)
         for p in tl.static_range(5):
-            inside = in_rows & within(column + (p - 1), width)
-            coefficient = differences[p] / (tl.sqrt(variances[p]) + 1.0)
+            inside = within(column - 1, limit) if p == 0 else column < limit - (p - 1)
+            # The square of an inverse root costs half of what a division does.
+            gain = tl.rsqrt(tl.sqrt(variances[p]) + 1.0)
+            coefficient = differences[p] * gain * gain
             coefficients = coefficients + (tl.where(inside, coefficient, 0.0),)
         # Step 6 is the row above the tile, there only as the first row's upper neighbour.
         if step > 6:

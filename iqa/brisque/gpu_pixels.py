@@ -1,36 +1,35 @@
-"""Triton device functions that read a plane: uint8 grey or RGB, or a half-size float64 plane.
+"""Triton device functions that read a plane: uint8 grey or RGB, or a half-size plane.
 
-Values are grey levels minus 128, which is exact in float32 for uint8 and for the half-size plane of
-an even-sided image.
+A half-size plane is float32 `[2, H, W]`, whose sum is the grey level minus 128 to within 1e-12; the
+first is that rounded to float32, and all of it where both sides of the picture are even.
 """
 
 import triton
 import triton.language as tl
 
-from iqa.streaming import repeated
+BLACK = tl.constexpr(-128.0)
 
 
 @triton.jit
-def luma(at, channels, mask):
-    """Grey of the uint8 pixels that start at `at`, int32, as `convert("L")`; 0 where masked."""
+def luma(at, channels, mask=None, other=None):
+    """Grey of the uint8 pixels that start at `at`, int32, as `convert("L")`."""
+    grey = tl.load(at, mask=mask, other=other).to(tl.int32)
     if channels == 3:
-        red = tl.load(at, mask=mask, other=0).to(tl.int32)
-        green = tl.load(at + 1, mask=mask, other=0).to(tl.int32)
-        blue = tl.load(at + 2, mask=mask, other=0).to(tl.int32)
-        grey = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
-    else:
-        grey = tl.load(at, mask=mask, other=0).to(tl.int32)
+        green = tl.load(at + 1, mask=mask, other=other).to(tl.int32)
+        blue = tl.load(at + 2, mask=mask, other=other).to(tl.int32)
+        grey = (19595 * grey + 38470 * green + 7471 * blue + 32768) >> 16
     return grey
 
 
 @triton.jit
-def pixel(source, row, column, width, channels, mask, FULL: tl.constexpr):
-    """One exact value per lane, int32 or (half-size) float64; -128, black, where masked."""
+def exact_pixel(source, row, column, height, width, channels, mask, FULL: tl.constexpr):
+    """One exact float64 value per lane; black where masked."""
     at = source + (row.to(tl.int64) * width + column) * channels
     if FULL:
-        return luma(at, channels, mask) - 128
+        return luma(at, channels, mask, 0).to(tl.float64)
     else:  # noqa: RET505 - the compiler drops the branch not taken only in this form
-        return tl.load(at, mask=mask, other=-128.0)
+        rest = tl.load(at + height.to(tl.int64) * width, mask=mask, other=0.0)
+        return tl.load(at, mask=mask, other=BLACK).to(tl.float64) + rest.to(tl.float64)
 
 
 @triton.jit
@@ -40,54 +39,58 @@ def within(index, length):
 
 
 @triton.jit
-def run_of_luma(at, column, width, COUNT: tl.constexpr, CHANNELS: tl.constexpr):
-    """Shifted grey of `COUNT` adjacent pixels, a tuple of float32; black beside the plane."""
+def run_of_luma(at, COUNT: tl.constexpr, CHANNELS: tl.constexpr):
+    """`luma` of `COUNT` adjacent pixels, a tuple."""
     values = ()
     for k in tl.static_range(COUNT):
-        mask = within(column + k, width)
-        if CHANNELS == 1:
-            grey = tl.load(at + k, mask=mask, other=0)
-        else:
-            grey = luma(at + k * CHANNELS, CHANNELS, mask)
-        values = values + (grey.to(tl.float32) - 128.0,)
+        values = values + (luma(at + k * CHANNELS, CHANNELS),)
     return values
 
 
 @triton.jit
 def run_of_pixels(
-    source, row, column, height, width, channels, COUNT: tl.constexpr, FULL: tl.constexpr
+    source, row, column, width, channels, origin, COUNT: tl.constexpr, FULL: tl.constexpr
 ):
-    """`pixel` of adjacent columns from `column` on, a tuple of float32; black outside the plane."""
-    at = source + (row.to(tl.int64) * width + column) * channels
-    # The branches are on scalars and enclose the whole row.
-    if not within(row, height):
-        values = repeated((column * 0 - 128).to(tl.float32), COUNT)
-    elif FULL:
-        if channels == 3:
-            values = run_of_luma(at, column, width, COUNT, 3)
-        else:
-            values = run_of_luma(at, column, width, COUNT, 1)
+    """Adjacent columns from `column` on, all in the plane, less `origin`: a tuple of float32."""
+    at = source + row.to(tl.int64) * width * channels + column * channels
+    if not FULL:
+        greys = ()
+        for k in tl.static_range(COUNT):
+            greys = greys + (tl.load(at + k),)
+    elif channels == 3:
+        greys = run_of_luma(at, COUNT, 3)
     else:
-        values = run_of_halves(at, column, width, COUNT)
-    return values
-
-
-@triton.jit
-def run_of_halves(at, column, width, COUNT: tl.constexpr):
-    """`COUNT` adjacent pixels of a half-size plane, a tuple of float32; black beside the plane."""
+        greys = run_of_luma(at, COUNT, 1)
     values = ()
     for k in tl.static_range(COUNT):
-        value = tl.load(at + k, mask=within(column + k, width), other=-128.0)
-        values = values + (value.to(tl.float32),)
+        values = values + (greys[k].to(tl.float32) - origin,)
     return values
 
 
 @triton.jit
-def luma_at(line, columns, mask, CHANNELS: tl.constexpr):
-    """`luma` of a tuple of columns of a row, a tuple."""
+def run_with_border(
+    source, row, column, height, width, channels, origin, COUNT: tl.constexpr, FULL: tl.constexpr
+):
+    """As `run_of_pixels`, black outside the plane."""
+    at = source + row.to(tl.int64) * width * channels + column * channels
     values = ()
-    for k in tl.static_range(len(columns)):
-        values = values + (luma(line + columns[k] * CHANNELS, CHANNELS, mask),)
+    for k in tl.static_range(COUNT):
+        mask = within(column + k, width) & within(row, height)
+        if FULL:
+            grey = luma(at + k * channels, channels, mask, 0)
+            value = tl.where(mask, grey.to(tl.float32) - origin, -origin)
+        else:
+            value = tl.where(mask, tl.load(at + k, mask=mask, other=0.0) - origin, BLACK - origin)
+        values = values + (value,)
+    return values
+
+
+@triton.jit
+def mirrored_luma(line, column, width, COUNT: tl.constexpr, CHANNELS: tl.constexpr):
+    """`luma` of `COUNT` columns of a row, reflected at its ends, a tuple."""
+    values = ()
+    for k in tl.static_range(COUNT):
+        values = values + (luma(line + mirrored(column + k, width) * CHANNELS, CHANNELS),)
     return values
 
 

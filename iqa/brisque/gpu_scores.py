@@ -162,6 +162,7 @@ def scores_kernel(
     first = slot // 8 * 18 + tl.where(symmetric, 0, 2 + 4 * direction)
 
     undefined = (value - value != 0) | (inverse - inverse != 0)
+    undefined = undefined | (left_square == 0) | (right_square == 0)
     for k in tl.static_range(4):
         undefined = undefined | (~symmetric & (features[k] - features[k] != 0))
     undefined = tl.max((fitted & undefined).to(tl.int32), axis=0) > 0

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.errors import ItemError
-from iqa.images import Image, check_image
+from iqa.images import Image, check_image, on_host
 from iqa.ms_ssim import cpu
 from iqa.ms_ssim.pooling import MINIMUM_SIDE, SCALES, pool
 
@@ -75,7 +75,7 @@ def score(
     local: list[NDArray[np.float32] | None] = [None] * len(errors)
     if device == "cpu" or maps:
         found = cpu.terms_and_maps(
-            list(map(np.asarray, originals)), list(map(np.asarray, copies)), threads, maps=maps
+            list(map(on_host, originals)), list(map(on_host, copies)), threads, maps=maps
         )
         for index, (pair_terms, pair_map) in zip(sound, found, strict=True):
             values[index], terms[index] = pool(pair_terms)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from iqa.device import own_stream, resolved, run_bounded
+from iqa.device import run_bounded
 from iqa.errors import ItemError
 from iqa.images import Image
 from iqa.ms_ssim import gpu_kernels
@@ -29,12 +29,6 @@ MARGIN = len(WINDOW) - 1
 @cache
 def _exponents(device: torch.device) -> torch.Tensor:
     return torch.tensor(EXPONENTS, device=device)
-
-
-def release() -> None:
-    """Give the memory that earlier calls keep on the devices back to them."""
-    _exponents.cache_clear()
-    torch.cuda.empty_cache()
 
 
 def memory_needed(height: int, width: int, channels: int) -> int:
@@ -64,15 +58,13 @@ def scores_and_scales(
     Returns:
         scores, scales, and per pair an error `out_of_memory` or None.
     """
-    place = resolved(device)
 
-    def run(chunk: range) -> Array:
-        with own_stream(place):
-            part = slice(chunk.start, chunk.stop)
-            return _run([*references[part], *distorted[part]], place)
+    def run(chunk: range, place: torch.device) -> Array:
+        part = slice(chunk.start, chunk.stop)
+        return _run([*references[part], *distorted[part]], place)
 
     costs = [memory_needed(*image.shape) for image in references]
-    rows, errors = run_bounded(run, costs, 1 + SCALES, limit)
+    rows, errors = run_bounded(run, costs, 1 + SCALES, device, limit)
     return rows[:, 0], rows[:, 1:], errors
 
 

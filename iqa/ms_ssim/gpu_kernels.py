@@ -23,13 +23,22 @@ COLUMNS_PER_LANE = 2
 
 
 @triton.jit
-def sum_and_difference(x, y, origin_u, origin_v, masks, STRIDE: tl.constexpr):
-    """u and v of adjacent pixels relative to their origins, tuples of float32."""
+def sum_and_difference(
+    x, y, origin_u, origin_v, last_inside, COUNT: tl.constexpr, STRIDE: tl.constexpr
+):
+    """u and v of adjacent pixels relative to their origins, tuples of float32.
+
+    Only the last of the `COUNT` pixels may lie outside the row.
+    """
     differences = ()
     sums = ()
-    for k in tl.static_range(len(masks)):
-        one = tl.load(x + k * STRIDE, mask=masks[k], other=0).to(tl.int32)
-        other = tl.load(y + k * STRIDE, mask=masks[k], other=0).to(tl.int32)
+    for k in tl.static_range(COUNT):
+        if k < COUNT - 1:
+            one = tl.load(x + k * STRIDE).to(tl.int32)
+            other = tl.load(y + k * STRIDE).to(tl.int32)
+        else:
+            one = tl.load(x + k * STRIDE, mask=last_inside, other=0).to(tl.int32)
+            other = tl.load(y + k * STRIDE, mask=last_inside, other=0).to(tl.int32)
         differences = differences + ((one - other - origin_u).to(tl.float32),)
         sums = sums + ((one + other - origin_v).to(tl.float32),)
     return differences, sums
@@ -44,17 +53,19 @@ def halve_tile(
     half_height = (height + padding) // 2
     half_width = (width + padding) // 2
     column = (left // 2 + tl.arange(0, LANES))[None, :]
-    first = tl.maximum(2 * column - padding, 0)
-    second = 2 * column - padding + 1
+    inside = column < half_width
+    first = tl.maximum(2 * tl.minimum(column, half_width - 1) - padding, 0)
+    second = 2 * tl.minimum(column, half_width - 1) - padding + 1
     for start in range(top // 2, tl.minimum((top + ROWS) // 2, half_height), 8):
         row = (start + tl.arange(0, 8))[:, None]
-        mask = (row < half_height) & (column < half_width)
+        mask = (row < half_height) & inside
+        row = tl.minimum(row, half_height - 1)
         upper = source + tl.maximum(2 * row - padding, 0).to(tl.int64) * width * stride
         lower = source + (2 * row - padding + 1).to(tl.int64) * width * stride
-        total = tl.load(upper + first * stride, mask=mask, other=0).to(tl.int32)
-        total += tl.load(upper + second * stride, mask=mask, other=0).to(tl.int32)
-        total += tl.load(lower + first * stride, mask=mask, other=0).to(tl.int32)
-        total += tl.load(lower + second * stride, mask=mask, other=0).to(tl.int32)
+        total = tl.load(upper + first * stride).to(tl.int32)
+        total += tl.load(upper + second * stride).to(tl.int32)
+        total += tl.load(lower + first * stride).to(tl.int32)
+        total += tl.load(lower + second * stride).to(tl.int32)
         at = half + row.to(tl.int64) * half_width + column
         tl.store(at, total.to(tl.uint16), mask=mask)
 
@@ -104,13 +115,13 @@ def similarity_kernel(
     left = within % across * (LANES * 2)
 
     column = left + 2 * tl.arange(0, LANES)
-    masks = ()
-    for k in tl.static_range(len(WINDOW) + 1):
-        masks = masks + (column + k < width,)
+    # Lanes beyond the last window repeat it, so that only its right neighbour can lie outside.
+    first = tl.minimum(column, valid_width - 1)
+    last_inside = first + len(WINDOW) < width
     # Relative to one pixel of the lane's own strip a variance cancels little where the picture is
     # smooth, and nothing where it is flat.
     middle = tl.minimum(top + ROWS // 2, height - 1).to(tl.int64) * width
-    sample = (middle + tl.minimum(column + len(WINDOW) // 2, width - 1)) * stride
+    sample = (middle + first + len(WINDOW) // 2) * stride
     sample_x = tl.load(x + sample).to(tl.int32)
     sample_y = tl.load(y + sample).to(tl.int32)
     origin_u = sample_x - sample_y
@@ -122,14 +133,15 @@ def similarity_kernel(
     total = zero
     rows = tl.minimum(ROWS, valid_height - top)
     for step in range(tl.where(rows > 0, rows + len(WINDOW) - 1, 0)):
-        at = ((top + step).to(tl.int64) * width + column) * stride
-        if FIRST:
-            if stride == 3:
-                u, v = sum_and_difference(x + at, y + at, origin_u, origin_v, masks, 3)
-            else:
-                u, v = sum_and_difference(x + at, y + at, origin_u, origin_v, masks, 1)
+        at = (top + step).to(tl.int64) * width * stride + first * stride
+        if FIRST and stride == 3:
+            u, v = sum_and_difference(
+                x + at, y + at, origin_u, origin_v, last_inside, len(WINDOW) + 1, 3
+            )
         else:
-            u, v = sum_and_difference(x + at, y + at, origin_u, origin_v, masks, 1)
+            u, v = sum_and_difference(
+                x + at, y + at, origin_u, origin_v, last_inside, len(WINDOW) + 1, 1
+            )
         squares_u = ()
         squares_v = ()
         for k in tl.static_range(len(WINDOW) + 1):

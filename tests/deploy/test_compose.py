@@ -52,6 +52,13 @@ def test_every_service_is_confined_watched_and_restarted(overrides: tuple[str, .
         assert re.search(r":v?\d+\.\d+\.\d+", service["image"]), name
 
 
+def test_triton_may_load_the_libraries_that_it_compiles() -> None:
+    (temporary,) = compose()["services"]["triton"]["tmpfs"]
+    assert "exec" in temporary.partition(":")[2].split(",")
+    recipe = (DEPLOY / "triton.Dockerfile").read_text()
+    assert re.search(r"apt-get install .*\bgcc\b.*\blibpython3-dev\b", recipe)
+
+
 def test_a_gpu_is_asked_for_unless_the_override_says_cpu() -> None:
     def devices(*overrides: str) -> list[dict[str, Any]]:
         resources = compose(*overrides)["services"]["triton"]["deploy"]["resources"]

@@ -142,3 +142,56 @@ async def test_work_learns_that_its_client_hung_up(answered: bool) -> None:
     await asyncio.sleep(0)
     protocol.connection_lost(ConnectionError())
     assert (HUNG_UP in states[0]) is not answered
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (b"GET /", b"a" * 10_000),
+        (b"GET / HTTP/1.1\r\nA: ", b"a" * 10_000),
+        (b"GET / HTTP/1.1\r\n", b"A: b\r\n" * 1_650),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1;", b"a" * 10_000),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n" * 1_650),
+    ],
+    ids=["address", "one header", "headers", "chunk extension", "trailers"],
+)
+async def test_headers_have_an_end(start: bytes, more: bytes) -> None:
+    async def read(_: Scope, receive: Receive, __: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+
+    protocol, transport = connect(read)
+    protocol.data_received(start)
+    for _ in range(6):
+        protocol.data_received(more)
+        await asyncio.sleep(0)
+    assert not transport.closed
+    protocol.data_received(more)
+    assert transport.closed
+    assert transport.writes[-1].startswith(b"HTTP/1.1 400 ")
+    protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 10000000", "Transfer-Encoding: chunked"])
+async def test_a_body_is_no_header(framing: str) -> None:
+    received = 0
+
+    async def count(_: Scope, receive: Receive, send: Send) -> None:
+        nonlocal received
+        while (message := await receive()).get("more_body"):
+            received += len(message["body"])
+        received += len(message["body"])
+        await answer({}, receive, send)
+
+    protocol, transport = connect(count)
+    protocol.data_received(f"POST / HTTP/1.1\r\n{framing}\r\n\r\n".encode())
+    piece = b"a" * 100_000
+    for _ in range(100):
+        chunked = b"186a0\r\n" + piece + b"\r\n"
+        protocol.data_received(chunked if "chunked" in framing else piece)
+        await asyncio.sleep(0)
+    if "chunked" in framing:
+        protocol.data_received(b"0\r\n\r\n")
+    await asyncio.sleep(0.01)
+    assert received == 10_000_000
+    assert transport.writes[-1].startswith(b"HTTP/1.1 200 OK\r\n")

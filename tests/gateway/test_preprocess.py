@@ -160,6 +160,68 @@ def test_what_is_not_an_image_gets_its_code(data: memoryview, code: str) -> None
     assert caught.value.code == code
 
 
+def late_exif(orientation: int) -> bytes:
+    data = encode(picture(), "PNG").tobytes()
+    entry = struct.pack("<HHII", 274, 3, 1, orientation)
+    content = b"eXIf" + b"II*\0\x08\0\0\0\1\0" + entry + bytes(4)
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    return data[:-12] + chunk + data[-12:]
+
+
+def test_a_png_is_not_decoded_to_learn_how_it_is_turned() -> None:
+    data = late_exif(6)
+    whole = open_picture(memoryview(data), max_pixels=10**6)
+    assert (whole.height, whole.width) == (53, 37)
+    cut = data.index(b"IDAT") + 1000
+    damaged = memoryview(data[:cut] + b"\0" * 8 + data[cut + 8 :])
+    opened = open_picture(damaged, max_pixels=10**6)  # nobody has looked at the pixels yet
+    with pytest.raises(Problem) as caught:
+        opened.decode(np.zeros((53, 37, 3), np.uint8))
+    assert caught.value.code == "invalid_image"
+
+
+def tiff(*entries: tuple[int, int, int, int]) -> memoryview:
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return memoryview(b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + directory + bytes(4))
+
+
+@pytest.mark.parametrize(
+    ("entries", "code"),
+    [
+        ([(322, 4, 1, 8000), (323, 4, 1, 8000)], "too_many_pixels"),
+        ([(322, 3, 1, 16), (322, 4, 1, 8000), (323, 4, 1, 8000)], "too_many_pixels"),
+        ([(322, 5, 1, 16), (323, 4, 1, 8000)], "invalid_image"),  # no whole number
+        ([(322, 4, 2, 16), (323, 4, 1, 8000)], "invalid_image"),  # no single number
+        ([(273, 4, 1 << 20, 8)], "invalid_image"),
+        ([(324, 4, 1 << 20, 8)], "invalid_image"),
+    ],
+)
+def test_tiffs_of_huge_or_countless_pieces_are_not_opened(
+    entries: list[tuple[int, int, int, int]], code: str
+) -> None:
+    with pytest.raises(Problem) as caught:
+        open_picture(tiff(*entries), max_pixels=50_000_000)
+    assert caught.value.code == code
+
+
+def test_scans_of_a_jpeg_are_counted_as_libjpeg_finds_them() -> None:
+    plain, several = encode(picture(), "JPEG"), encode(picture(), "JPEG", progressive=True)
+    assert open_picture(plain, max_pixels=10**6).is_fast
+    assert not open_picture(several, max_pixels=10**6).is_fast
+    data = several.tobytes()
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    thumbnail = b"\xff\xe2" + struct.pack(">H", 2 + 60_000) + b"\xff\xda" * 30_000
+    behind = data + b"\xff\xda\0\2" * 1000
+    for harmless in (data[:2] + thumbnail + data[2:], behind, behind[:2] + b"\xff" + behind[2:]):
+        opened = open_picture(memoryview(harmless), max_pixels=10**6)
+        assert (opened.height, opened.width, opened.is_fast) == (37, 53, False)
+    for start in (data[:2], data[:2] + b"\xff\xff", data[:2] + b"\xff\1", data[:2] + b"\xff\xd0ab"):
+        with pytest.raises(Problem, match="scans"):
+            open_picture(memoryview(start + data[2:-2] + scan * 100), max_pixels=10**6)
+    with pytest.raises(Problem, match="segments"):
+        open_picture(memoryview(data[:2] + b"\xff\xfe\0\2" * 1000 + data[2:]), max_pixels=10**6)
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 def test_truncated_files_are_invalid(format_: str) -> None:
     data = encode(picture(200, 300), format_)

@@ -27,7 +27,7 @@ async def test_slots_do_not_overlap_and_merge_again() -> None:
             wanted = region.slot(random.randrange(1, 9 * ALIGNMENT))
             try:
                 slots.append(await asyncio.wait_for(wanted, 0.001))
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 slots.pop(0).release()
         taken = sorted((slot.offset, slot.offset + slot.size) for slot in slots)
         assert all(end <= start for (_, end), (start, _) in pairwise(taken))

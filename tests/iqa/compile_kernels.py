@@ -1,14 +1,20 @@
-"""Compile every GPU kernel for Hopper, without a GPU: `python -m tests.iqa.compile_kernels`.
+"""Compile every GPU kernel without a GPU: `python -m tests.iqa.compile_kernels 90`, for Hopper.
 
 A batch is taken through the GPU path on CPU tensors with each launch replaced by a compilation for
-the arguments of that launch. Prints the name of each kernel and the size of its machine code.
+the arguments of that launch. Prints the name of each kernel, the registers of a thread and the
+bytes of its stack, which takes what the registers do not hold.
 """
 
+import re
+import subprocess
+import sys
+import tempfile
 from typing import Any
 
 import numpy as np
 import torch
 from triton import compile as compile_kernel
+from triton import knobs
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
@@ -16,7 +22,7 @@ from triton.runtime.jit import JITFunction
 from iqa.brisque import gpu as brisque_gpu
 from iqa.ms_ssim import gpu as ms_ssim_gpu
 
-HOPPER = GPUTarget("cuda", 90, 32)
+TARGET = GPUTarget("cuda", int(sys.argv[1]), 32)
 OPTIONS = ("num_warps", "maxnreg")
 TYPES = {
     torch.float64: "*fp64",
@@ -27,6 +33,7 @@ TYPES = {
     int: "i32",
     float: "fp32",
 }
+compiled_variants: set[str] = set()
 
 
 def compile_launch(kernel: JITFunction[Any], *arguments: Any, **keywords: Any) -> None:
@@ -42,9 +49,24 @@ def compile_launch(kernel: JITFunction[Any], *arguments: Any, **keywords: Any) -
         kind = value.dtype if isinstance(value, torch.Tensor) else type(value)
         signature[name] = "constexpr" if name in constants else TYPES[kind]
     options = {name: given[name] for name in OPTIONS if name in given}
+    variant = f"{kernel.fn.__module__}.{kernel.__name__} {constants} {options}"
+    if variant in compiled_variants:
+        return
+    compiled_variants.add(variant)
     source = ASTSource(kernel, signature=signature, constexprs=constants)
-    compiled = compile_kernel(source, target=HOPPER, options=options)
-    print(kernel.__name__, len(compiled.asm["cubin"]))
+    machine_code = compile_kernel(source, target=TARGET, options=options).asm["cubin"]
+    print(kernel.__name__, *resources(machine_code))
+
+
+def resources(machine_code: bytes) -> tuple[int, int]:
+    """Registers and bytes of stack of a thread."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(machine_code)
+        file.flush()
+        command = [knobs.nvidia.cuobjdump.path, "-res-usage", file.name]
+        usage = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    registers, stack = re.findall(r"(?:REG|STACK):(\d+)", usage)
+    return int(registers), int(stack)
 
 
 def main() -> None:

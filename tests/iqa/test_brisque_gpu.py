@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
-
 import numpy as np
 import pytest
 import torch
@@ -37,7 +35,7 @@ def slope(height: int, width: int) -> Image:
 PICTURES = {
     "smallest": noise(16, 16, 1),
     "prime sides, RGB": noise(17, 37, 3),
-    "several tiles, one side odd": noise(67, 132, 1),
+    "two tiles high, one side odd": noise(67, 20, 1),
     "document": document(16, 40),
     "document, odd sides": document(17, 41),
     "slope, odd sides": slope(17, 21),
@@ -62,6 +60,19 @@ def test_matches_the_reference(batch: tuple[np.ndarray, np.ndarray], name: str) 
     # A shape may fall on the neighbouring step, 0.001 away, of the grid that the fit searches.
     np.testing.assert_allclose(batch[0][index], expected, rtol=1e-4, atol=1.5e-3)
     assert batch[1][index] == pytest.approx(regressor.load().scores(expected[None])[0], abs=0.01)
+
+
+@pytest.mark.parametrize(("height", "width", "channels"), [(16, 76, 1), (17, 77, 3)])
+def test_tiles_that_touch_no_border(
+    height: int, width: int, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "LANES", 8)
+    monkeypatch.setattr(gpu, "TILE_WIDTH", 8 * gpu_kernels.COLUMNS_PER_LANE)
+    picture = noise(height, width, channels)
+    poison_allocations(monkeypatch)
+    features, _, _ = gpu.features_and_scores([picture], "cpu")
+    expected = reference.features(picture)
+    np.testing.assert_allclose(features[0], expected, rtol=1e-4, atol=1.5e-3)
 
 
 def test_a_flat_picture_has_no_features(batch: tuple[np.ndarray, np.ndarray]) -> None:
@@ -114,7 +125,7 @@ def test_memory_for_a_picture_covers_what_is_allocated(monkeypatch: pytest.Monke
         raise LaunchedError
 
     monkeypatch.setattr(torch, "empty", counted)
-    monkeypatch.setattr(gpu.gpu_halving.weights_kernel, "run", stop)
+    monkeypatch.setattr(gpu_kernels.moments_kernel, "run", stop)
     for picture in (PICTURES["smallest"], np.zeros((1080, 1921, 3), dtype=np.uint8)):
         allocated = 0
         with pytest.raises(LaunchedError):
@@ -125,19 +136,12 @@ def test_memory_for_a_picture_covers_what_is_allocated(monkeypatch: pytest.Monke
         assert allocated - staging <= needed <= 1.2 * allocated + 4096
 
 
-def test_release_lets_go_of_the_constants() -> None:
-    kept = weakref.ref(gpu._constants(torch.device("cpu"))[0])
-    assert kept() is not None
-    gpu.release()
-    assert kept() is None
-
-
 def test_plane_table_of_two_pictures() -> None:
     planes, tile_plane, axes = gpu._plane_table(np.array([[100, 300, 3], [65, 17, 1]]))
     assert tile_plane.tolist() == [0] * 6 + [1] * 2 + [2] * 2 + [3]
     assert planes[:, 1:5].tolist() == [
         [100, 300, 3, 0], [65, 17, 1, 6], [50, 150, 1, 8], [32, 8, 1, 10],
     ]  # fmt: skip
-    assert planes[:2, 6].tolist() == planes[2:, 0].tolist() == [0, 50 * 150]
+    assert planes[:2, 6].tolist() == planes[2:, 0].tolist() == [0, 2 * 50 * 150]
     assert axes.tolist() == [[100, 0], [300, 450], [65, 1800], [17, 2088]]
     assert planes.shape[1] == gpu_kernels.ENTRIES

@@ -19,7 +19,7 @@ class Device:
         self.room = room
         self.calls: list[list[int]] = []
 
-    def run(self, chunk: range) -> np.ndarray:
+    def run(self, chunk: range, _: torch.device) -> np.ndarray:
         self.calls.append(list(chunk))
         if len(chunk) > self.room:
             raise torch.OutOfMemoryError
@@ -40,7 +40,7 @@ def test_chunks_stay_below_the_limit(costs: list[int], expected: list[list[int]]
 
 def test_a_batch_that_fits_is_one_call() -> None:
     device = Device(room=4)
-    rows, errors = run_bounded(device.run, [1] * 4, 1)
+    rows, errors = run_bounded(device.run, [1] * 4, 1, "cpu")
     assert device.calls == [[0, 1, 2, 3]]
     assert rows[:, 0].tolist() == [0, 1, 2, 3]
     assert errors == [None] * 4
@@ -48,7 +48,7 @@ def test_a_batch_that_fits_is_one_call() -> None:
 
 def test_a_batch_out_of_memory_is_split_once() -> None:
     device = Device(room=3)
-    rows, errors = run_bounded(device.run, [1] * 5, 1)
+    rows, errors = run_bounded(device.run, [1] * 5, 1, "cpu")
     assert device.calls == [[0, 1, 2, 3, 4], [0, 1, 2], [3, 4]]
     assert rows[:, 0].tolist() == [0, 1, 2, 3, 4]
     assert errors == [None] * 5
@@ -56,14 +56,14 @@ def test_a_batch_out_of_memory_is_split_once() -> None:
 
 def test_what_still_does_not_fit_gets_an_error_and_the_device_lives_on() -> None:
     device = Device(room=2)
-    rows, errors = run_bounded(device.run, [1] * 5, 1)
+    rows, errors = run_bounded(device.run, [1] * 5, 1, "cpu")
     assert device.calls == [[0, 1, 2, 3, 4], [0, 1, 2], [3, 4]]
     assert [None if error is None else error.code for error in errors] == [
         *["out_of_memory"] * 3, None, None,
     ]  # fmt: skip
     assert np.isnan(rows[:3]).all()
     assert rows[3:, 0].tolist() == [3, 4]
-    assert run_bounded(device.run, [1], 1)[1] == [None]
+    assert run_bounded(device.run, [1], 1, "cpu")[1] == [None]
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "gpu"])
@@ -74,11 +74,11 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
 
 
 def test_other_failures_are_not_swallowed() -> None:
-    def broken(_: range) -> np.ndarray:
+    def broken(*_: object) -> np.ndarray:
         raise RuntimeError("illegal memory access")
 
     with pytest.raises(RuntimeError, match="illegal"):
-        run_bounded(broken, [1], 1)
+        run_bounded(broken, [1], 1, "cpu")
 
 
 def test_an_image_for_which_memory_is_short_spares_its_neighbours(

@@ -4,12 +4,18 @@ import os
 import subprocess
 import sys
 
+import pytest
 
-def test_every_kernel_compiles_for_hopper() -> None:
+
+# Ampere, Hopper and Blackwell: the oldest, the one that the kernels are tuned for, the newest.
+@pytest.mark.parametrize(("architecture", "stack_bytes"), [("80", 64), ("90", 0), ("100", 64)])
+def test_every_kernel_compiles_and_its_registers_suffice(
+    architecture: str, stack_bytes: int
+) -> None:
     # A process of its own: whether kernels are interpreted is settled when they are imported.
     environment = os.environ | {"TRITON_INTERPRET": "0"}
     finished = subprocess.run(
-        [sys.executable, "-m", "tests.iqa.compile_kernels"],
+        [sys.executable, "-m", "tests.iqa.compile_kernels", architecture],
         env=environment,
         capture_output=True,
         text=True,
@@ -17,9 +23,9 @@ def test_every_kernel_compiles_for_hopper() -> None:
     )
     assert finished.returncode == 0, finished.stderr
     compiled = [line.split() for line in finished.stdout.splitlines()]
-    assert [name for name, _ in compiled] == [
+    assert [name for name, _, _ in compiled] == [
         *["weights_kernel", "moments_kernel", "moments_kernel", "reduce_kernel", "scores_kernel"],
-        *["similarity_kernel"] * 5,
+        *["similarity_kernel"] * 3,
         *["reduce_kernel", "pool_kernel"],
     ]
-    assert all(int(size) > 0 for _, size in compiled)
+    assert max(int(stack) for _, _, stack in compiled) <= stack_bytes

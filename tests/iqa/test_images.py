@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from PIL import Image
 
 from iqa.brisque.cpu_rows import MIDDLE, luma_row
-from iqa.images import check_image, luma
+from iqa.images import check_image, luma, on_host
 
 
 def test_luma_is_pillows_for_every_colour_of_a_grid() -> None:
@@ -33,3 +34,9 @@ def test_what_is_no_image_is_refused_with_its_shape() -> None:
         assert error is not None
         assert error.code == "invalid_image"
         assert str(list(wrong.shape)) in error.message
+
+
+def test_an_image_on_a_device_comes_to_the_host() -> None:
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    assert on_host(image) is image
+    np.testing.assert_array_equal(on_host(torch.from_numpy(image)), image)

@@ -15,14 +15,14 @@ class TritonPythonModel(ScoringModel):
     inputs = ("IMAGE",)
     details = "FEATURES"
 
-    def score(self, *images: list[Any], details: bool, maps: bool) -> Results:
+    def score(self, *images: list[Any], details: bool, maps: bool, threads: int) -> Results:
         """See `ScoringModel`."""
         scored = iqa.brisque.score(
             *images,
             features=details,
             maps=maps,
             device=self.device,
-            threads=self.threads,
+            threads=threads,
             memory_limit=self.memory_limit,
         )
         return Results(scored.values, scored.errors, scored.features, scored.maps)

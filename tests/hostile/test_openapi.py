@@ -1,0 +1,63 @@
+"""The running service answers what its OpenAPI page says, whatever it is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import schemathesis
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+from gateway.preprocess import FORMATS
+from tests.conftest import RunningService
+from tests.hostile.corpus import photograph
+from tests.hostile.files import encoded
+
+EXAMPLES = 25  # of each call, that are as documented, and as many that are not
+PATIENCE = 1.0  # seconds; who allows less rightly gets a 504
+
+# The page says "binary", and cannot say that a picture is meant.
+schemathesis.openapi.format("binary", st.sampled_from([encoded(photograph(), k) for k in FORMATS]))
+
+
+def test_every_answer_is_as_documented(service: RunningService, subtests: pytest.Subtests) -> None:
+    page = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+    for operation in page.get_all_operations():
+        call = operation.ok()
+        for mode in GenerationMode if call.body else [GenerationMode.POSITIVE]:
+            with subtests.test(call.label, mode=mode.value):
+                ask(call, mode)
+
+
+# Schemathesis' own decorator for pytest does not know the newest pytest.
+def ask(call: schemathesis.APIOperation, mode: GenerationMode) -> None:
+    """Try a call with what it takes, or with what it does not."""
+
+    @given(case=call.as_strategy(generation_mode=mode))
+    @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None)
+    def check(case: schemathesis.Case) -> None:
+        assume(seconds_allowed(case) >= PATIENCE)
+        case.call_and_validate(excluded_checks=beyond_the_page(call.path))
+
+    check()
+
+
+def beyond_the_page(path: str) -> list[Callable[..., bool | None]]:
+    """Checks that take the page for more than it can say."""
+    checks: list[Callable[..., bool | None]] = []
+    if path.endswith("/batch/"):
+        checks.append(negative_data_rejection)  # a file that is no picture fails in its entry
+    if path.endswith("/fr/ms-ssim/batch/"):
+        checks.append(positive_data_acceptance)  # as many originals as distorted images, or one
+    return checks
+
+
+def seconds_allowed(case: schemathesis.Case) -> float:
+    try:
+        return float(case.headers.get("X-Request-Timeout", "inf"))
+    except ValueError:
+        return math.inf
