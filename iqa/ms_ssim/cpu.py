@@ -23,8 +23,8 @@ Array = NDArray[np.float64]
 # Smaller blocks share less, and the line buffers of larger ones leave the second-level cache.
 BLOCK_ROWS, BLOCK_COLUMNS = 1024, 1024
 CONTEXT = 256
-# Rounding to float32 changed a term by 8e-7 times the risk of its rows, in the worst of thousands of
-# pairs that were made to be delicate.
+# Rounding to float32 changed a term by 8e-7 times the risk of its rows in the worst of 1,150 pairs
+# that were made to be delicate.
 TOLERANCE = 6.0
 # What an error in a term makes of the score grows as the term shrinks.
 SMALL_TERM = 0.06
