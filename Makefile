@@ -4,7 +4,7 @@ ARGS ?=
 VENV := .venv
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
-.PHONY: serve test lint bench clean
+.PHONY: serve test lint bench soak clean
 
 serve: $(VENV)/serve.stamp  ## start Triton and the gateway; options: make serve ARGS="--port 18000"
 	@exec $(VENV)/bin/iqa-serve $(ARGS)
@@ -19,6 +19,9 @@ lint: $(VENV)/test.stamp  ## style and types
 
 bench: $(VENV)/perf.stamp  ## compare speed with the alternatives; see perf/README.md
 	$(VENV)/bin/python -m perf.bench $(ARGS)
+
+soak: $(VENV)/perf.stamp  ## a quarter of an hour of load and faults; see docs/reliability.md
+	$(VENV)/bin/python -m perf.soak $(ARGS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -9,7 +9,7 @@ COPY launcher launcher
 COPY model_repository model_repository
 COPY serving serving
 RUN python -m venv /opt/iqa \
-    && /opt/iqa/bin/pip install --no-cache-dir . \
+    && /opt/iqa/bin/pip install --no-cache-dir '.[tracing]' \
     && /opt/iqa/bin/pip uninstall --yes numba llvmlite
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI, Request, Security
 from fastapi.routing import APIRoute
@@ -17,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import page
+from gateway import page, tracing
 from gateway.access import guard
 from gateway.admission import Admission
 from gateway.documentation import DESCRIPTION, UNAUTHORIZED, problem_responses
@@ -27,12 +29,17 @@ from gateway.routes import build_router
 from gateway.scoring import Scorer
 from gateway.settings import Settings
 from gateway.telemetry import (
+    DECODE,
     PROBLEMS,
+    WAIT,
     RequestTelemetry,
     configure_logging,
     exposition,
 )
 from gateway.triton import TritonClient
+
+if TYPE_CHECKING:
+    from gateway.spans import Spans
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +52,14 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """Build the application; it connects to Triton when it starts."""
     settings = settings or Settings()
     configure_logging(settings.log_level)
+    spans = tracing.start()
     triton = TritonClient(
         settings.triton_url,
         settings.transport,
         region_bytes=settings.shm_megabytes << 20,
         largest_slot=settings.max_pixels * BYTES_PER_PIXEL * LARGEST_REQUEST,
+        key_file=settings.triton_key_file,
+        around=spans.around_inference(settings.triton_url) if spans else None,
     )
     admission = Admission(settings.max_in_flight, settings.max_held_bytes)
 
@@ -59,6 +69,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         gc.freeze()  # what was loaded stays: looking through it again would hold requests up
         yield
         await triton.close()
+        if spans:
+            await asyncio.to_thread(spans.close)
 
     api: FastAPI = FastAPIOffline(
         title="Image quality",
@@ -79,7 +91,14 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     _add_probes(api, Readiness(triton))
     for error in (Problem, HTTPException, ClientDisconnect, Exception):
         api.add_exception_handler(error, answer_error)
-    return RequestTelemetry(guard(Shortcut(api, router), settings, answer_error))
+    app = RequestTelemetry(guard(Shortcut(api, router), settings, answer_error))
+    return _traced(app, spans) if spans else app
+
+
+def _traced(app: ASGIApp, spans: Spans) -> ASGIApp:
+    for stage in (WAIT, DECODE):  # the call of Triton has a span already
+        spans.of_stage(stage)
+    return spans.of_requests(app)
 
 
 def _add_probes(app: FastAPI, readiness: Readiness) -> None:

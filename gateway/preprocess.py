@@ -202,6 +202,10 @@ def _image_errors() -> Iterator[None]:
         yield
     except Problem:
         raise
+    except MemoryError as error:
+        raise Problem(
+            "out_of_memory", "No memory for this size now: try again, or smaller."
+        ) from error
     except Exception as error:  # each of Pillow's readers raises what its parser stumbles over
         raise Problem(
             "invalid_image", "The image is damaged or incomplete: send it again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -21,6 +22,9 @@ class Settings(BaseSettings):
     transport: Literal["auto", "shm", "grpc"] = Field(
         "auto",
         description="how pixels reach Triton: shared memory, inline in gRPC, or whichever works",
+    )
+    triton_key_file: Path | None = Field(
+        None, description="file with the key for Triton's shared-memory calls, if it asks for one"
     )
     shm_megabytes: int = Field(64, ge=1, description="shared memory for pixels, per worker")
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from math import prod
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import grpc
 import numpy as np
@@ -25,14 +26,17 @@ from gateway.admission import Deadline
 from gateway.endpoints import SPREAD_OPTIONS, is_spread, target
 from gateway.problems import STATUS, Problem
 from gateway.slots import Region, Slot, remove_leftovers
+from gateway.triton_key import metadata
 from gateway.unary import UnaryChannel
 
 logger = logging.getLogger(__name__)
 
 Transport = Literal["auto", "shm", "grpc"]
 Tensor = tuple[str, tuple[int, ...]]
+Call = Callable[..., Awaitable[Any]]
 
 DATA_TYPES = {"FP32": np.dtype("<f4")}
+INFER = "inference.GRPCInferenceService/ModelInfer"
 CONTROL_TIMEOUT = 5  # seconds, for calls that run no model
 
 
@@ -40,7 +44,14 @@ class TritonClient:
     """Runs inferences on uint8 tensors that lie in slots; for one event loop."""
 
     def __init__(
-        self, url: str, transport: Transport, *, region_bytes: int, largest_slot: int
+        self,
+        url: str,
+        transport: Transport,
+        *,
+        region_bytes: int,
+        largest_slot: int,
+        key_file: Path | None = None,
+        around: Callable[[Call], Call] | None = None,
     ) -> None:
         """Reserve the memory.
 
@@ -49,6 +60,8 @@ class TritonClient:
             transport: how pixels travel; several Tritons cannot share memory, "auto" knows that.
             region_bytes: most pixel bytes on their way at once...
             largest_slot: ...but for images larger than that, which share this many, inline.
+            key_file: what Triton asks for before it maps memory; see `triton_key`.
+            around: makes, of what calls Triton for an inference, what does so in its place.
 
         Raises:
             OSError: `transport` is "shm" and there is not that much shared memory; no address.
@@ -61,6 +74,8 @@ class TritonClient:
                 raise ValueError("several Tritons cannot share memory: leave IQA_TRANSPORT at auto")
             transport = "grpc"
         self._transport = transport
+        self._key_file = key_file
+        self._around = around
         self._registration = asyncio.Lock()
         self._registered = False
         remove_leftovers()
@@ -77,16 +92,20 @@ class TritonClient:
         self._control = GRPCInferenceServiceStub(self._channel)
         # The generated method would serialise later, in a task of its own.
         self._infer = self._channel.unary_unary(
-            "/inference.GRPCInferenceService/ModelInfer",
+            f"/{INFER}",
             response_deserializer=protocol.ModelInferResponse.FromString,
         )
+        if self._around:
+            self._infer = self._around(self._infer)
 
     async def close(self) -> None:
         """Unregister and remove the shared memory; every inference has ended."""
         if self._registered:
             request = protocol.SystemSharedMemoryUnregisterRequest(name=self._region.key)
             with contextlib.suppress(grpc.aio.AioRpcError):  # Triton may have gone first
-                await self._control.SystemSharedMemoryUnregister(request, timeout=1)
+                await self._control.SystemSharedMemoryUnregister(
+                    request, timeout=1, metadata=self._key()
+                )
         self._region.unlink()
         await self._channel.close()
 
@@ -183,10 +202,11 @@ class TritonClient:
                 name=region.key, key=region.key, offset=0, byte_size=region.size
             )
             try:
-                await self._control.SystemSharedMemoryRegister(request, timeout=CONTROL_TIMEOUT)
+                await self._control.SystemSharedMemoryRegister(
+                    request, timeout=CONTROL_TIMEOUT, metadata=self._key()
+                )
             except grpc.aio.AioRpcError as error:
-                unreachable = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-                if self._transport == "shm" or error.code() in unreachable:
+                if self._transport == "shm" or _is_unreachable(error):
                     raise
                 if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
                     logger.info("Triton does not share our memory: pixels go inline")
@@ -196,6 +216,13 @@ class TritonClient:
             logger.info("pixels go through shared memory")
             self._registered = True
             return True
+
+    def _key(self) -> tuple[tuple[str, str], ...]:
+        try:
+            return metadata(self._key_file)
+        except OSError as error:
+            logger.warning("no key for Triton's shared memory: %s", error)
+            return ()
 
     def _give_up(self, region: Region) -> None:
         if region is self._region and self._registered:
@@ -245,6 +272,12 @@ def _outputs(response: protocol.ModelInferResponse) -> dict[str, NDArray[np.floa
         output.name: np.frombuffer(raw, DATA_TYPES[output.datatype]).reshape(output.shape[1:])
         for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
     }
+
+
+def _is_unreachable(error: grpc.aio.AioRpcError) -> bool:
+    """Whether nobody is there; UNAVAILABLE also is how Triton refuses a call without its key."""
+    unreachable = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    return error.code() in unreachable and "is restricted" not in (error.details() or "")
 
 
 def _unavailable() -> Problem:

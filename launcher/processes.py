@@ -13,15 +13,17 @@ def is_living(pid: int) -> bool:
     return state is not None and state[0] != "Z"
 
 
-def living_children(parent: int) -> set[int]:
-    """Process ids of the children of a process that run.
+def children(parent: int) -> tuple[set[int], set[int]]:
+    """Process ids of a process's children: of those that run, and of those that died unreaped.
 
     Every process is asked for its parent: a thread's own list of children is gone when the thread
     ends, and is moved to another one while somebody reads them one after the other.
     """
     pids = (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
     states = ((pid, _state_and_parent(pid)) for pid in pids)
-    return {pid for pid, state in states if state and state[0] != "Z" and state[1] == parent}
+    found = {pid: state[0] for pid, state in states if state and state[1] == parent}
+    dead = {pid for pid, state in found.items() if state == "Z"}
+    return found.keys() - dead, dead
 
 
 def _state_and_parent(pid: int) -> tuple[str, int] | None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import re
+import secrets
 import socket
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client import multiprocess
 
+from gateway import tracing, triton_key
 from launcher import tritonserver
+from launcher.addresses import LOOPBACK, answers_ok, listen, reachable
 from launcher.child import Child
 from launcher.failure import LaunchError
+from launcher.triton_memory import TritonMemory
 from launcher.tritonserver import Endpoints
 from launcher.watchdog import Watchdog
 
@@ -45,17 +46,17 @@ class Service:
             LaunchError: something that is needed is missing.
         """
         self._options = options
-        self._memory_prefix = f"iqa-triton-{os.getpid()}-"
+        self._triton_memory = TritonMemory()
+        self._triton_access: dict[str, str] = {}  # what the workers need to know
         self._triton = None if options.triton_url else self._triton_child(workspace)
         self._metrics_folder = workspace / "metrics"
         self._metrics_folder.mkdir()
         # One socket for each worker: the kernel spreads connections over them.
-        self._sockets = [_listen(options.host, options.port) for _ in range(options.workers)]
+        self._sockets = [listen(options.host, options.port) for _ in range(options.workers)]
         self._workers = [
             self._worker(number, listener) for number, listener in enumerate(self._sockets)
         ]
-        host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host  # noqa: S104  (all addresses include loopback)
-        self._url = f"http://{f'[{host}]' if ':' in host else host}:{options.port}"
+        self._url = f"http://{reachable(options.host, options.port)}"
 
     def run(self) -> None:
         """Serve until an exception, such as that of a signal, comes; then drain and end.
@@ -71,6 +72,7 @@ class Service:
 
     def _start(self) -> None:
         if self._triton:
+            self._triton_memory.claim()
             self._triton.start()
             self._wait_for(self._triton_is_ready, self._triton)
         for worker in self._workers:
@@ -90,7 +92,7 @@ class Service:
             if self._triton and watchdog:
                 watchdog.look()
                 if not self._triton.is_alive():
-                    tritonserver.remove_memory(self._memory_prefix)
+                    self._triton_memory.remove()
                 if self._triton.restart_when_due():
                     watchdog.reset()
 
@@ -102,7 +104,7 @@ class Service:
         if self._triton:
             self._triton.terminate()
             self._triton.wait(10)
-            tritonserver.remove_memory(self._memory_prefix)
+            self._triton_memory.release()
         for listener in self._sockets:
             listener.close()
 
@@ -117,21 +119,16 @@ class Service:
             time.sleep(POLL)
 
     def _triton_is_ready(self) -> bool:
-        address = f"http://{self._options.triton_host}:{self._options.triton_http_port}"
-        return _answers_ok(f"{address}/v2/health/ready")
+        address = reachable(self._options.triton_host, self._options.triton_http_port)
+        return answers_ok(f"http://{address}/v2/health/ready")
 
     def _is_ready(self) -> bool:
-        return _answers_ok(f"{self._url}/readyz")
+        return answers_ok(f"{self._url}/readyz")
 
     def _triton_child(self, workspace: Path) -> Child:
         options = self._options
         if not options.model_repository.is_dir():
             raise LaunchError(f"There is no model repository at {options.model_repository}.")
-        if options.triton_host not in ("127.0.0.1", "localhost", "::1"):
-            logger.warning(
-                "Triton itself is open to %s: it has no access control, see SECURITY.md",
-                options.triton_host,
-            )
         server = tritonserver.find(workspace)
         endpoints = Endpoints(
             options.triton_host,
@@ -140,10 +137,28 @@ class Service:
             options.triton_metrics_port,
         )
         command = server.command(
-            options.model_repository, endpoints, self._memory_prefix, options.model_config_name
+            options.model_repository,
+            endpoints,
+            self._triton_memory.prefix,
+            options.model_config_name,
         )
+        if options.triton_host not in LOOPBACK:
+            command += self._lock_triton(workspace / "triton-key")
+        command += tracing.triton_options()
         echo = EVERYTHING if options.log_level == "debug" else TRITON_ERRORS
         return Child("Triton", command, KEEP_MEMORY | server.environment, echo=echo)
+
+    def _lock_triton(self, file: Path) -> list[str]:
+        """What makes Triton ask for a key that only the workers know."""
+        logger.warning(
+            "Triton itself is open to %s: whoever reaches it may use the models, see SECURITY.md",
+            self._options.triton_host,
+        )
+        key = secrets.token_hex(16)
+        file.touch(0o600)
+        file.write_text(key)
+        self._triton_access = {"IQA_TRITON_KEY_FILE": str(file)}
+        return triton_key.options(key)
 
     def _worker(self, number: int, listener: socket.socket) -> Child:
         options = self._options
@@ -155,33 +170,16 @@ class Service:
             *("--loop=uvloop", "--http=gateway.connection:OneWriteProtocol", "--lifespan=on"),
             *("--no-access-log", "--no-server-header", "--no-proxy-headers"),
         ]
-        environment = KEEP_MEMORY | {
+        environment = {
+            **KEEP_MEMORY,
+            **self._triton_access,
             "IQA_TRITON_URL": options.triton_url
-            or f"{options.triton_host}:{options.triton_grpc_port}",
+            or reachable(options.triton_host, options.triton_grpc_port),
             "IQA_LOG_LEVEL": options.log_level,
             "PROMETHEUS_MULTIPROC_DIR": str(self._metrics_folder),
         }
         name = f"gateway worker {number + 1}"
         return Child(name, command, environment, sockets=[listener.fileno()], echo=EVERYTHING)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    # uvicorn takes an inherited socket for a Unix one and would leave Nagle's algorithm on, which
-    # holds an answer's body back for 40 ms; connections inherit this.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.bind((host, port))
-    return listener
-
-
-def _answers_ok(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310  (our own service)
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _reason(child: Child) -> str:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from launcher.failure import LaunchError
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where POSIX shared memory lives on Linux)
 LOAD_FAILURE = re.compile(r"failed to load '(?P<model>[^']+)'.*?: (?P<reason>[^\n]*)")
 
 
@@ -85,12 +84,6 @@ def load_failure(log: Sequence[str]) -> str | None:
         if match := LOAD_FAILURE.search(line):
             return f"Triton could not load the model {match['model']}: {match['reason']}"
     return None
-
-
-def remove_memory(prefix: str) -> None:
-    """Remove the shared memory of a tritonserver that was killed."""
-    for path in SHARED_MEMORY.glob(f"{prefix}*"):
-        path.unlink(missing_ok=True)
 
 
 def _client_memory(binary: str) -> tuple[str, ...]:

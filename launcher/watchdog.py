@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from launcher.child import Child
-from launcher.processes import is_living, living_children
+from launcher.processes import children, is_living
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ class Watchdog:
         if now - self._asked > INTERVAL:
             self._asked = now
             if self._is_ready():
-                self._answered, self._stubs = now, self._stubs or self._children()
+                self._answered = now
+                self._know_stubs()
         if now - self._answered > PATIENCE:
             self._kill("does not answer")
 
@@ -47,5 +48,9 @@ class Watchdog:
         logger.warning("Triton %s: killed", reason)
         self._triton.kill()
 
-    def _children(self) -> set[int]:
-        return living_children(self._triton.pid) if self._triton.pid else set()
+    def _know_stubs(self) -> None:
+        """Learn which they are, once; one of a model's may have died before, and another answer."""
+        if not self._stubs and self._triton.pid:
+            self._stubs, dead = children(self._triton.pid)
+            if dead:
+                self._kill("lost a model's process")

@@ -6,13 +6,16 @@ import asyncio
 import signal
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 import psutil
 
 from perf.exchanges import Exchange
 
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where POSIX shared memory lives on Linux)
 Member = Literal["uvicorn", "tritonserver", "triton_python_backend_stub"]
 
 
@@ -23,6 +26,16 @@ def members(launcher: int, kind: Member | None = None) -> list[psutil.Process]:
         for process in psutil.Process(launcher).children(recursive=True)
         if kind is None or kind in _command(process)
     ]
+
+
+def family(launcher: int) -> list[int]:
+    """Process ids of a launcher and of all that it has started."""
+    return [launcher, *(member.pid for member in members(launcher))]
+
+
+def memory_of(pids: Iterable[int]) -> list[Path]:
+    """The shared memory that processes with these ids have made."""
+    return [path for pid in pids for path in SHARED_MEMORY.glob(f"iqa-*-{pid}-*")]
 
 
 def kill(launcher: int, kind: Member) -> float:

@@ -8,15 +8,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import psutil
 
+from perf.faults import family, memory_of
+
 T = TypeVar("T")
 
 INTERVAL = 1.0  # seconds between two samples
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where POSIX shared memory lives on Linux)
 SHARE = 10  # the first tenth is warm-up; the second and the last are compared
 
 
@@ -25,7 +25,7 @@ class Sample:
     """What one process holds.
 
     Attributes:
-        memory: resident bytes.
+        memory: resident bytes of its own; what it maps of shared memory counts apart.
         files, threads: open descriptors and threads.
     """
 
@@ -49,7 +49,7 @@ class Growth:
 
     @property
     def memory(self) -> float:
-        """Share by which its resident memory has grown."""
+        """Share by which its memory has grown."""
         return self.after.memory / self.before.memory - 1
 
 
@@ -94,10 +94,12 @@ class Watch:
         while True:
             for process in [self._launcher, *self._launcher.children(recursive=True)]:
                 with suppress(psutil.NoSuchProcess), process.oneshot():
-                    memory = process.memory_info().rss
+                    held = process.memory_info()
+                    memory = held.rss - held.shared
                     sample = Sample(memory, process.num_fds(), process.num_threads())
                     self._samples[process].append(sample)
-            self.shared.append(sum(path.stat().st_size for path in SHARED_MEMORY.glob("iqa-*")))
+            regions = memory_of(family(self._launcher.pid))
+            self.shared.append(sum(path.stat().st_size for path in regions))
             await asyncio.sleep(INTERVAL)
 
 

@@ -6,7 +6,6 @@ import json
 import socket
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,9 @@ from pathlib import Path
 from export.model_configs import REPOSITORY
 from gateway.catalogue import METRICS
 from launcher import tritonserver
+from launcher.addresses import answers_ok
 from launcher.child import Child
+from launcher.triton_memory import TritonMemory
 from launcher.tritonserver import Endpoints
 from perf.analyzer import Setup, analyze, input_data
 from perf.gpu_report import Report, Row
@@ -35,9 +36,10 @@ def running_triton(config_name: str | None) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="iqa-perf-") as workspace:
         server = tritonserver.find(Path(workspace))
         endpoints = Endpoints("127.0.0.1", *_free_ports(3))
-        prefix = f"iqa-perf-{endpoints.grpc_port}-"
-        command = server.command(REPOSITORY, endpoints, prefix, config_name)
+        memory = TritonMemory()
+        command = server.command(REPOSITORY, endpoints, memory.prefix, config_name)
         triton = Child("Triton", command, server.environment, echo=tritonserver.LOAD_FAILURE)
+        memory.claim()
         triton.start()
         try:
             _wait_until_ready(triton, endpoints)
@@ -45,7 +47,7 @@ def running_triton(config_name: str | None) -> Iterator[str]:
         finally:
             triton.terminate()
             triton.wait(30)
-            tritonserver.remove_memory(prefix)
+            memory.release()
 
 
 def measure(report: Report, url: str, program: str, concurrency: int, seconds: float) -> None:
@@ -66,18 +68,10 @@ def measure(report: Report, url: str, program: str, concurrency: int, seconds: f
 def _wait_until_ready(triton: Child, endpoints: Endpoints) -> None:
     end = time.monotonic() + START_PATIENCE
     url = f"http://{endpoints.host}:{endpoints.http_port}/v2/health/ready"
-    while not _answers(url):
+    while not answers_ok(url):
         if not triton.is_alive() or time.monotonic() > end:
             raise RuntimeError("Triton is not ready:\n" + "\n".join(list(triton.log)[-20:]))
         time.sleep(0.5)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310  (our own server)
-            return True
-    except OSError:
-        return False
 
 
 def _free_ports(count: int) -> list[int]:

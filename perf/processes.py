@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,13 +21,19 @@ class Server:
         pid: of the process that started the others.
     """
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
-        """Start `command`; what it prints goes into the file `log`."""
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start `command`; what it prints goes into the file `log`.
+
+        It gets our environment and what `environment` adds.
+        """
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
         self.pid = self._process.pid
@@ -53,14 +59,14 @@ class Server:
         """Bytes that its processes hold; a page that several share counts once."""
         return sum(process.memory_full_info().pss for process in self._tree())
 
-    def stop(self) -> None:
-        """End it, kindly at first."""
+    def stop(self) -> int:
+        """End it, kindly at first; returns its exit status."""
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(PATIENCE)
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+        return self._process.wait()
 
     def _tree(self) -> Iterator[psutil.Process]:
         root = psutil.Process(self.pid)

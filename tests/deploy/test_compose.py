@@ -7,16 +7,19 @@ import os
 import re
 import subprocess
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway import triton_key
 from gateway.app import BYTES_PER_PIXEL, LARGEST_REQUEST
 from gateway.settings import Settings
 from tests.deploy.commands import DEPLOY, ROOT, run
 
 CPU = "deploy/compose.cpu.yml"
 SCALE = "deploy/compose.scale.yml"
+KEY_FILE = "/dev/shm/iqa-triton-key"  # noqa: S108  (a path in a container)
 VARIANTS = [(), (CPU,), (SCALE,), (SCALE, CPU)]
 
 
@@ -77,6 +80,8 @@ def test_gateway_and_triton_share_memory_that_is_large_enough() -> None:
         mounts = {volume["target"]: volume for volume in config["services"][name]["volumes"]}
         assert mounts["/dev/shm"]["source"] == "pixels"  # noqa: S108  (a path in a container)
     assert "--allow-client-shm=true" in config["services"]["triton"]["command"]
+    environment = config["services"]["gateway"]["environment"]
+    assert environment["IQA_TRITON_KEY_FILE"] == KEY_FILE
 
     options = dict(
         option.split("=") for option in config["volumes"]["pixels"]["driver_opts"]["o"].split(",")
@@ -133,3 +138,25 @@ def test_the_start_script_parses_and_keeps_to_the_ports_of_the_contract() -> Non
     subprocess.run(["sh", "-n", script], check=True)
     for option, port in (("http", 8100), ("grpc", 8101), ("metrics", 8102)):
         assert f"--{option}-port={port}" in script.read_text()
+
+
+def test_who_shares_tritons_memory_has_the_key_to_it(tmp_path: Path) -> None:
+    server = tmp_path / "tritonserver"  # a stand-in that tells how it was started
+    server.write_text(f'#!/bin/sh\nstat -c %a {KEY_FILE}\ncat {KEY_FILE}\nprintf "\\n%s" "$@"\n')
+    server.chmod(0o755)
+    mounts = "for folder in /dev/shm /opt; do mount -t tmpfs tmpfs $folder; done"
+    container = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
+    if subprocess.run([*container, mounts], check=False).returncode:
+        pytest.skip("needs the right to mount a file system in a namespace of its own")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    start = [*container, f"{mounts}; mkdir /opt/iqa-kernels; exec {DEPLOY / 'iqa-triton'} --more"]
+    (mode, key, *options), (_, another_key, *_) = (
+        subprocess.run(
+            start, env=environment, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        for _ in range(2)
+    )
+    assert mode == "600"
+    assert re.fullmatch("[0-9a-f]{32}", key)
+    assert key != another_key
+    assert set(options) >= {*triton_key.options(key), "--more"}

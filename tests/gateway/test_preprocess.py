@@ -1,8 +1,11 @@
 """Pixels are what Pillow makes of the same file, whatever the format, mode or orientation."""
 
 import struct
+import subprocess
+import sys
 import zlib
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,3 +235,28 @@ def test_truncated_files_are_invalid(format_: str) -> None:
 
 def test_avif_is_built_in() -> None:
     assert features.check("avif")
+
+
+WITHOUT_MEMORY = """
+import resource, sys
+import numpy as np
+from gateway.preprocess import open_picture
+from gateway.problems import Problem
+
+picture = open_picture(memoryview(open(sys.argv[1], "rb").read()), max_pixels=50_000_000)
+out = np.empty((picture.height, picture.width, picture.channels), np.uint8)
+held = 4096 * int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (held + (20 << 20), -1))
+try:
+    picture.decode(out)
+except Problem as problem:
+    print(problem.code)
+"""
+
+
+def test_a_sound_file_for_which_memory_lacks_is_not_called_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "large.png"
+    Image.new("RGB", (7000, 7000)).save(file, compress_level=1)
+    command = [sys.executable, "-c", WITHOUT_MEMORY, str(file)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout == "out_of_memory\n"

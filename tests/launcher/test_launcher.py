@@ -16,6 +16,7 @@ import pytest
 from launcher import tritonserver
 from launcher.failure import LaunchError
 from launcher.main import REPOSITORY
+from perf import faults
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 
 
@@ -93,8 +94,20 @@ def test_it_comes_back_from_kills_and_leaves_nothing_behind(tmp_path: Path) -> N
     finally:
         assert stop(service) == 0
     assert not [process for process in family if process.is_running()]
-    owners = [f"iqa-triton-{service.process.pid}-", *(f"iqa-gateway-{p.pid}-" for p in family)]
-    assert not [path for owner in owners for path in tritonserver.SHARED_MEMORY.glob(f"{owner}*")]
+    assert faults.memory_of([service.process.pid, *(process.pid for process in family)]) == []
+
+
+def test_a_model_that_dies_before_it_is_known_is_noticed(tmp_path: Path) -> None:
+    """A model has two processes: the other one answers, so that the service seems to be well."""
+    service = launch(tmp_path / "log", "--workers=1")
+    try:
+        wait_until_ready(service)
+        victim = faults.members(service.process.pid, "triton_python_backend_stub")[0]
+        victim.kill()
+        wait_for_recovery(service, victim)
+        assert "Triton lost a model's process" in service.log.read_text()
+    finally:
+        assert stop(service) == 0
 
 
 def wait_for_recovery(service: RunningService, victim: psutil.Process) -> None:
@@ -124,11 +137,26 @@ def test_a_triton_elsewhere_serves_too(service: RunningService, tmp_path: Path) 
         assert stop(front) == 0
 
 
-def test_children_do_not_outlive_a_killed_launcher(tmp_path: Path) -> None:
+def test_of_a_killed_launcher_nothing_lives_on_and_the_next_one_removes_its_memory(
+    tmp_path: Path,
+) -> None:
     service = launch(tmp_path / "log", "--workers=1")
     wait_until_ready(service)
-    children = psutil.Process(service.process.pid).children()
+    family = psutil.Process(service.process.pid).children(recursive=True)
+    pids = faults.family(service.process.pid)
     service.process.send_signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
-    tritonserver.remove_memory(f"iqa-triton-{service.process.pid}-")
+
+    assert faults.memory_of(
+        pids
+    )  # the lock and the worker's region, and what of their memory the models left
+    following = launch(tmp_path / "following", "--workers=1")
+    try:
+        wait_until_ready(following)
+        assert faults.memory_of(pids) == []
+        pids = faults.family(following.process.pid)
+        assert faults.memory_of(pids)
+    finally:
+        assert stop(following) == 0
+    assert faults.memory_of(pids) == []

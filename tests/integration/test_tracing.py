@@ -1,0 +1,171 @@
+"""Traces as a collector gets them, from the gateway and from the Triton behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from perf.pictures import picture_set
+from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.integration.otlp import Collector, Span, collector
+
+BRISQUE = "/api/v1/iqa/nr/brisque/"
+INFER = "inference.GRPCInferenceService/ModelInfer"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+CALLER = "00f067aa0ba902b7"
+SAMPLED, UNSAMPLED = f"00-{TRACE}-{CALLER}-01", f"00-{TRACE[::-1]}-{CALLER}-00"
+
+
+@pytest.fixture(scope="module")
+def image() -> bytes:
+    return picture_set(width=200, height=180)[0].original
+
+
+@pytest.fixture(scope="module")
+def traces() -> Iterator[Collector]:
+    with collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory, traces: Collector) -> Iterator[RunningService]:
+    log = tmp_path_factory.mktemp("traced") / "log"
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint,
+        "OTEL_SERVICE_NAME": "shop",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",  # milliseconds until spans are sent
+    }
+    running = launch(log, "--workers=1", "--log-level=info", **variables)
+    try:
+        wait_until_ready(running)
+        yield running
+    finally:
+        assert stop(running) == 0
+
+
+def test_a_request_is_one_trace_from_its_caller_to_the_kernel(
+    traced: RunningService, traces: Collector, image: bytes
+) -> None:
+    answer = httpx.post(
+        traced.url + BRISQUE, files={"image": image}, headers={"traceparent": SAMPLED}
+    )
+    assert answer.status_code == 200
+
+    def complete(spans: list[Span]) -> bool:
+        names = {span.name for span in spans if span.trace == TRACE}
+        return names >= {f"POST {BRISQUE}", "InferRequest", "compute"}
+
+    spans = {span.name: span for span in traces.wait_for(complete) if span.trace == TRACE}
+    server, call = spans[f"POST {BRISQUE}"], spans[INFER]
+    assert (server.service, server.kind, server.parent) == ("shop", "SPAN_KIND_SERVER", CALLER)
+    host, port = httpx.URL(traced.url).host, httpx.URL(traced.url).port
+    assert server.attributes == {
+        "http.request.method": "POST",
+        "http.response.status_code": 200,
+        "http.response.header.x-request-id": [answer.headers["X-Request-ID"]],
+        "http.route": BRISQUE,
+        "network.protocol.version": "1.1",
+        "server.address": host,
+        "server.port": port,
+        "url.path": BRISQUE,
+        "url.scheme": "http",
+    }
+    assert {spans[stage].parent for stage in ("wait", "decode")} == {server.id}
+    assert (call.kind, call.parent) == ("SPAN_KIND_CLIENT", server.id)
+    assert call.attributes == {
+        "rpc.system.name": "grpc",
+        "rpc.method": INFER,
+        "rpc.response.status_code": "OK",
+        "server.address": "127.0.0.1",
+        "server.port": int(traced.grpc.rpartition(":")[2]),
+    }
+    assert not any(span.failed for span in spans.values())
+
+    request, compute = spans["InferRequest"], spans["compute"]
+    assert (request.service, request.parent) == ("iqa-triton", call.id)
+    model = next(span for span in spans.values() if span.id == compute.parent)
+    assert (model.name, model.parent) == ("brisque", request.id)
+
+    lines = [json.loads(line) for line in traced.log.read_text().splitlines() if line[:1] == "{"]
+    logged = [line for line in lines if line.get("trace_id") == TRACE]
+    assert [line["request_id"] for line in logged] == [answer.headers["X-Request-ID"]]
+
+
+def test_a_failure_says_so_in_its_trace(traced: RunningService, traces: Collector) -> None:
+    files = {"image": b"no image at all"}
+    refused = httpx.post(traced.url + BRISQUE, files=files)
+    late = httpx.post(traced.url + BRISQUE, files=files, headers={"X-Request-Timeout": "1e-9"})
+    assert (refused.status_code, late.status_code) == (415, 504)
+    ids = [answer.headers["X-Request-ID"] for answer in (refused, late)]
+
+    def of(identifier: str) -> list[Span]:
+        key = "http.response.header.x-request-id"
+        return [span for span in traces.spans if span.attributes.get(key) == [identifier]]
+
+    traces.wait_for(lambda _: all(map(of, ids)))
+    ((client_error,), (server_error,)) = map(of, ids)
+    assert not client_error.failed
+    assert "error.type" not in client_error.attributes
+    assert server_error.failed
+    assert server_error.attributes["error.type"] == "deadline_exceeded"
+    assert server_error.attributes["http.response.status_code"] == 504
+
+
+def test_what_the_caller_does_not_sample_and_probes_are_traced_nowhere(
+    traced: RunningService, traces: Collector, image: bytes
+) -> None:
+    for headers in ({"traceparent": UNSAMPLED}, {}):
+        httpx.post(traced.url + BRISQUE, files={"image": image}, headers=headers)
+        assert httpx.get(f"{traced.url}/readyz", headers=headers).status_code == 200
+    own = {TRACE, TRACE[::-1]}
+
+    def complete(spans: list[Span]) -> bool:
+        return any(span.name == "InferRequest" and span.trace not in own for span in spans)
+
+    spans = traces.wait_for(complete)
+    assert [span for span in spans if span.trace == TRACE[::-1]] == []
+    roots = {span.name for span in spans if not span.parent}
+    assert roots == {f"POST {BRISQUE}"}
+
+
+def test_a_collector_that_is_gone_holds_nobody_up(tmp_path: Path, image: bytes) -> None:
+    nobody = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    service = launch(tmp_path / "log", "--workers=1", "--drain-seconds=5", **nobody)
+    try:
+        wait_until_ready(service)
+        for _ in range(20):
+            assert httpx.post(service.url + BRISQUE, files={"image": image}).status_code == 200
+    finally:
+        assert stop(service) == 0
+    assert "killed" not in service.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OTEL_SDK_DISABLED": "true"},
+        {"OTEL_TRACES_EXPORTER": "none"},
+        {"OTEL_TRACES_SAMPLER": "always_off"},
+    ],
+    ids=lambda variables: next(iter(variables)),
+)
+def test_the_standard_variables_turn_it_off(
+    traced: RunningService,
+    traces: Collector,
+    image: bytes,
+    tmp_path: Path,
+    variables: dict[str, str],
+) -> None:
+    before = len(traces.spans)
+    variables |= {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    front = launch(tmp_path / "log", "--workers=1", f"--triton-url={traced.grpc}", **variables)
+    try:
+        wait_until_ready(front)
+        assert httpx.post(front.url + BRISQUE, files={"image": image}).status_code == 200
+    finally:
+        assert stop(front) == 0  # which sends what is left
+    assert traces.spans[before:] == []
