@@ -32,6 +32,11 @@ def row_kernel(function: Function) -> Function:
     return _compiled(function, _nrt=False, forceinline=True)
 
 
+def block_kernel(function: Function) -> Function:
+    """The same, but called: for loops over many pixels, which LLVM compiles best on their own."""
+    return _compiled(function, _nrt=False, forceinline=False)
+
+
 def _compiled(function: Function, **extra: bool) -> Function:
     options: dict[str, Any] = {
         "nogil": True,

@@ -12,12 +12,14 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import get_or_insert_function
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 # Its declared type says that callers give the typing context, too.
 compiled: Any = intrinsic
+literally: Any = intrinsic(prefer_literal=True)
 
 VECTOR_BYTES = 64
 INDEX = ir.IntType(32)
@@ -58,6 +60,49 @@ def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
         return vector if array.dtype == like.dtype else builder.fpext(vector, arguments[2].type)
 
     return like(array, types.intp, like), generate
+
+
+@literally
+def pixels(typing: Any, array: Any, index: Any, step: Any) -> Any:
+    """64 bytes of a uint8 array from `index` on, each one or each third (`step`, a literal)."""
+    lanes = Lanes(types.uint8)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        def at(offset: int) -> Any:
+            index = builder.add(arguments[1], ir.Constant(arguments[1].type, offset))
+            place = _place(context, builder, array, arguments[0], index, lanes.count)
+            return builder.load(place, align=1)
+
+        def choose(low: Any, high: Any, indices: list[int]) -> Any:
+            mask = ir.Constant(ir.VectorType(INDEX, lanes.count), indices)
+            return builder.shuffle_vector(low, high, mask)
+
+        if step.literal_value == 1:
+            return at(0)
+        # The last of the three loads ends with the last byte, as the array may.
+        ends = [3 * i for i in range(43)] + [0] * 21
+        return choose(
+            choose(at(0), at(64), ends),
+            at(126),
+            [i if i < 43 else lanes.count + 3 * i - 126 for i in range(64)],
+        )
+
+    return lanes(array, types.intp, step), generate
+
+
+@literally
+def byte_of(typing: Any, words: Any, which: Any, like: Any) -> Any:
+    """Byte `which` (a literal) of each four bytes, as numbers of the type of `like`."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        words = ir.VectorType(ir.IntType(32), like.count)
+        shift, mask = (
+            ir.Constant(words, [number] * like.count) for number in (8 * which.literal_value, 255)
+        )
+        word = builder.lshr(builder.bitcast(arguments[0], words), shift)
+        return builder.sitofp(builder.and_(word, mask), arguments[2].type)
+
+    return like(words, which, like), generate
 
 
 @compiled
@@ -138,6 +183,50 @@ def spread(typing: Any, number: Any) -> Any:
         return builder.shuffle_vector(first, blank, everywhere)
 
     return lanes(number), generate
+
+
+@compiled
+def multiply_add(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """`a * b + c`, fused where the processor can, in the order that is written.
+
+    Where LLVM is left to find these by itself, it also reorders them, and to no advantage.
+    """
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        vector = arguments[0].type
+        name = f"llvm.fmuladd.v{a.count}f{a.dtype.bitwidth}"
+        function = ir.FunctionType(vector, [vector] * 3)
+        return builder.call(get_or_insert_function(builder.module, function, name), arguments)
+
+    return a(a, b, c), generate
+
+
+@compiled
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Have an element of a contiguous array, or one beyond its end, brought into the cache."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        place = _place(context, builder, array, *arguments, 1)
+        byte = builder.bitcast(place, ir.IntType(8).as_pointer())
+        function = ir.FunctionType(ir.VoidType(), [byte.type, INDEX, INDEX, INDEX])
+        # To read, into all levels, as data.
+        builder.call(
+            get_or_insert_function(builder.module, function, "llvm.prefetch.p0"),
+            [byte, INDEX(0), INDEX(3), INDEX(1)],
+        )
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@compiled
+def count_of(typing: Any, lanes: Any) -> Any:
+    """How many numbers a vector holds, as a constant, unlike the `itemsize` of an array."""
+
+    def generate(context: Any, *_: Any) -> Any:
+        return context.get_constant(types.intp, lanes.count)
+
+    return types.intp(lanes), generate
 
 
 @compiled

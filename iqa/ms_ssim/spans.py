@@ -15,8 +15,6 @@ Integers = NDArray[np.int64]
 
 MARGIN = len(WINDOW) - 1
 COARSEST = 2 ** (SCALES - 1)
-# Four rows of every scale are made at a time.
-STEP = 4 * COARSEST
 
 
 class Span(NamedTuple):
@@ -65,7 +63,7 @@ def _span(lengths: Sequence[int], pads: Sequence[int], start: int, stop: int) ->
         windows[scale] = (start >> scale) - offset, last - offset
 
     needed = max((int(windows[scale, 1]) + MARGIN) << scale for scale in range(SCALES))
-    sample = np.arange(-(-needed // STEP) * STEP)
+    sample = np.arange(needed)
     source = start // COARSEST + sample // COARSEST
     for scale in reversed(range(SCALES - 1)):
         source = np.maximum(2 * source - pads[scale] + (sample >> scale) % 2, 0)

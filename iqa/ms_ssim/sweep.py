@@ -1,4 +1,4 @@
-"""One sweep down a block of a pair: rings of rows of five scales, filtered as they fill."""
+"""One sweep down a block of a pair: rings of bands of five scales, filtered as they fill."""
 
 from __future__ import annotations
 
@@ -9,64 +9,57 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from iqa.images import Image
-from iqa.jit import row_kernel
-from iqa.ms_ssim import rows
-from iqa.ms_ssim.pooling import SCALES, WINDOW
-from iqa.ms_ssim.rows import GROUP, PHASES, RING, Array, Real, Samples, Words
-from iqa.ms_ssim.spans import Span
+from iqa.jit import block_kernel, row_kernel
+from iqa.ms_ssim import samples, windows
+from iqa.ms_ssim.columns import FIELD, FIELDS, TAPS, TAPS_32, Bands
+from iqa.ms_ssim.pooling import SCALES
+from iqa.ms_ssim.samples import BAND, LANES, PHASES, ROW, RUN, RUN_SIZE, Samples
+from iqa.ms_ssim.spans import MARGIN, Span
+from iqa.ms_ssim.windows import Array
 
-LANES = 16
-SLACK = 4 * LANES
+# A band's windows begin in the one before the last.
+BANDS = 3
 CACHE_LINE = 64
-FIELDS = 4
 CONTRAST, SSIM = 4, 5
-
-MIDDLE = len(WINDOW) // 2
-# Weights in units of the middle one, which saves its multiplication; to be made up for by `GAIN`.
-TAPS = WINDOW[:MIDDLE] / WINDOW[MIDDLE]
-TAPS_32 = TAPS.astype(np.float32)
-GAIN = float(WINDOW[MIDDLE] ** 2)
-GAIN_32 = float((1 + 2 * TAPS_32.astype(np.float64).sum()) ** -2)
 
 
 class Lines(NamedTuple):
-    """The line buffers of a sweep; nothing is taken over from one block to the next.
+    """The line buffers of a sweep; nothing is taken over from one block or channel to the next.
 
     Attributes:
-        planes: uint8 `[2, C, 4 N]`, a row of each image.
-        words: uint32 `[2, C, N]`, the same memory.
-        rings: float32 `[2, 5, 16, M]`, the last rows of each scale of u and v, see `rows`.
-        columns32, columns64: `[4, 4, P]`, column mean and mean square of u and those of v, of each
-            row of a group, of one channel.
-        windows32, windows64: `[6, P]`, window mean and variance of u and those of v, of one row and
-            channel; then losses.
-        sums: float64 `[5, M]`.
+        planes: uint8 `[2, 64]`, of each image a run of pixels that are not consecutive.
+        rings: float32, of each scale `[2 fields, 3 bands, R + 1 runs, 4, 8, 16]`, as compact as the
+            block's width R allows; the last run is zero.
+        tile32, tile64: see `columns`.
+        loss, kept: float32 `[P]`, what `windows.contrast` makes of a band.
+        made: float64 `[6, 64]`, window mean and variance of u and those of v, of one row of a run;
+            then losses.
+        sums: float64 `[5, P]`, of each scale's windows down each column.
     """
 
     planes: Image
-    words: Words
     rings: Samples
-    columns32: Samples
-    columns64: Array
-    windows32: Samples
-    windows64: Array
+    tile32: Samples
+    tile64: Array
+    loss: Samples
+    kept: Samples
+    made: Array
     sums: Array
 
 
-def lines(columns: int, channels: int) -> Lines:
+def lines(columns: int) -> Lines:
     """Line buffers for blocks of up to so many samples a row."""
-    pixels = PHASES * (-(-columns // (PHASES * LANES)) * LANES)
-    width = pixels * channels + SLACK
-    planes = _aligned((2, channels, pixels), np.uint8)
+    pixels = -(-columns // RUN) * RUN
+    size = sum(_ring_size(columns, scale) for scale in range(SCALES))
     return Lines(
-        planes,
-        planes.view(np.uint32),
-        _aligned((2, SCALES, RING, width), np.float32),
-        _aligned((FIELDS, GROUP, pixels + SLACK), np.float32),
-        _aligned((FIELDS, GROUP, pixels + SLACK), np.float64),
-        _aligned((SSIM + 1, pixels + SLACK), np.float32),
-        _aligned((SSIM + 1, pixels + SLACK), np.float64),
-        _aligned((SCALES, width), np.float64),
+        _aligned((2, RUN), np.uint8),
+        _aligned((size,), np.float32),
+        _aligned((FIELDS * FIELD,), np.float32),
+        _aligned((FIELDS * FIELD,), np.float64),
+        _aligned((pixels,), np.float32),
+        _aligned((pixels,), np.float32),
+        _aligned((SSIM + 1, RUN), np.float64),
+        _aligned((SCALES, pixels), np.float64),
     )
 
 
@@ -79,102 +72,172 @@ def _aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Any:
 
 
 @row_kernel
-def _phase_length(columns: int, scale: int) -> int:
-    """Samples of a row's phases, in whole vectors."""
-    pixels = columns >> scale
-    return (pixels + PHASES * LANES - 1) // (PHASES * LANES) * LANES
+def _runs(columns: int) -> int:
+    return (columns + RUN - 1) // RUN
 
 
 @row_kernel
-def _load(
-    line: Image, other: Image, columns: Any, regular: int, channels: int, length: int,
-    slot: int, buffers: Lines,
+def _band_size(columns: int, scale: int) -> int:
+    return (_runs(columns >> scale) + 1) * RUN_SIZE
+
+
+@row_kernel
+def _ring_size(columns: int, scale: int) -> int:
+    return 2 * BANDS * _band_size(columns, scale)
+
+
+@row_kernel
+def _split(
+    x: Image, y: Image, channels: int, channel: int, across: Span, centre_x: float,
+    centre_y: float, u: Samples, v: Samples, planes: Image,
 ) -> None:  # fmt: skip
-    rows.separate(line, columns, regular, channels, buffers.planes[0])
-    rows.separate(other, columns, regular, channels, buffers.planes[1])
-    for c in range(channels):
-        start = c * PHASES * length
-        u, v = buffers.rings[0, 0, slot, start:], buffers.rings[1, 0, slot, start:]
-        rows.split(buffers.words[0, c], buffers.words[1, c], length, u, v)
+    """Samples of a row of both images.
 
-
-@row_kernel
-def _blur_down(
-    rings: Samples, scale: int, top: int, start: int, count: int, taps: Real, columns: Real
-) -> None:
-    """Column means and mean squares of the windows of rows `top` to `top + 3`."""
-    for which in range(2):
-        ring = rings[which, scale]
-        # What the float64 lines yield in the end includes the means, so they keep them.
-        centre = 0.0
-        if taps.itemsize == 4:
-            centre = rows.centre_of(ring[(top + RING // 2) % RING, start : start + count])
-        rows.blur_down(
-            ring, top, start, count, centre, taps, columns[2 * which], columns[2 * which + 1]
-        )
+    Runs of consecutive pixels are taken where they are, up to two others are put together first.
+    """
+    source, regular, runs = across.source, across.regular, _runs(len(across.source))
+    shift = source[regular] - regular
+    start, stop = _runs(regular), min(runs, (len(x) // channels - shift) // RUN)
+    first, o = (shift + start * RUN) * channels + channel, start * RUN_SIZE
+    samples.split(x, y, first, channels, stop - start, len(x), centre_x, centre_y, u[o:], v[o:])
+    for run in range(runs):
+        if run < start or run >= stop:
+            o, columns = run * RUN_SIZE, source[run * RUN :]
+            samples.gather(x, columns, channels, channel, planes[0])
+            samples.gather(y, columns, channels, channel, planes[1])
+            samples.split(planes[0], planes[1], 0, 1, 1, 0, centre_x, centre_y, u[o:], v[o:])
 
 
 @row_kernel
 def _add_fast(
-    top: int, first: int, last: int, scale: int, start: int, length: int, taps: Samples,
-    tolerance: float, buffers: Lines,
-) -> bool:  # fmt: skip
-    """Add the losses of a group of rows, made in float32, unless they are too delicate for that."""
-    columns, windows = buffers.columns32, buffers.windows32
-    count = PHASES * length
-    _blur_down(buffers.rings, scale, top, start, count, taps, columns)
-    loss = windows[CONTRAST, :count]
-    loss[:] = 0
-    risk = 0.0
-    for row in range(first, last):
-        rows.blur_along(
-            columns[0, row], columns[1, row], length, taps, GAIN_32, windows[0], windows[1]
-        )
-        rows.contrast_along(
-            columns[2, row], columns[3, row], windows[1], length, taps, GAIN_32, loss,
-            windows[2], windows[3],
-        )  # fmt: skip
-        # A phase stands for the others, as windows overlap.
-        risk += rows.risk(
-            windows[0, :length], windows[1, :length], windows[2, :length], windows[3, :length],
-            GAIN_32,
-        )  # fmt: skip
-    good = risk <= tolerance * length * (last - first)
+    bands: Bands, first: int, last: int, runs: int, tolerance: float, buffers: Lines, sums: Array
+) -> bool:
+    """Add the losses of a band of windows, made in float32, unless they are too delicate for that.
+
+    Args:
+        first, last: which of the 8 rows.
+        runs: in so many runs.
+        sums: of the channel.
+    """
+    windows.contrast(bands, first, last, runs, TAPS_32, buffers.tile32, buffers.loss, buffers.kept)
+    # A row and a phase stand for the others, as windows overlap.
+    good = windows.risk(buffers.kept, runs) <= tolerance
     if good:
-        rows.accumulate(loss, 2.0, buffers.sums[scale, start : start + count])
+        windows.accumulate(buffers.loss[: runs * RUN], 2.0, sums[: runs * RUN])
     return good
 
 
 @row_kernel
 def _add_exact(
-    top: int, first: int, last: int, scale: int, start: int, length: int, taps: Array,
-    add: bool, across: Span, share: float, buffers: Lines, local: Samples,
+    bands: Bands, first: int, last: int, runs: int, kind: int, add: bool, centre_u: float,
+    centre_v: float, across: Span, share: float, buffers: Lines, sums: Array, local: Samples,
 ) -> None:  # fmt: skip
     """The same in float64; subtract a share of 1 - SSIM from the rows of `local`."""
-    columns, windows = buffers.columns64, buffers.windows64
-    count = PHASES * length
-    _blur_down(buffers.rings, scale, top, start, count, taps, columns)
-    for row in range(first, last):
-        for which in range(0, FIELDS, 2):
-            rows.blur_along(
-                columns[which, row], columns[which + 1, row], length, taps, GAIN,
-                windows[which], windows[which + 1],
-            )  # fmt: skip
-        rows.losses(
-            windows[0, :count], windows[1, :count], windows[2, :count], windows[3, :count],
-            GAIN, windows[CONTRAST, :count], windows[SSIM, :count],
-        )  # fmt: skip
-        if add:
-            kind = SSIM if scale == SCALES - 1 else CONTRAST
-            rows.accumulate(windows[kind, :count], 1.0, buffers.sums[scale, start : start + count])
-        if local.size > 0:
-            left, right = across.windows[0]
-            for column in range(left, right):
-                loss = windows[SSIM, column % PHASES * length + column // PHASES]
-                local[row - first, column - left] -= share * loss
+    tile, made = buffers.tile64, buffers.made
+    left, right = across.windows[0]
+    windows.blur_down_exact(bands, 0, TAPS, tile)
+    for run in range(runs):
+        start, stop = run * RUN, run * RUN + RUN
+        windows.blur_down_exact(bands, run + 1, TAPS, tile)
+        for row in range(first, last):
+            for which in range(0, FIELDS, 2):
+                windows.blur_along(
+                    tile[which * FIELD :], row, run, TAPS, made[which], made[which + 1]
+                )
+            windows.losses(
+                made[0], made[1], made[2], made[3], centre_u, centre_v, made[CONTRAST], made[SSIM]
+            )
+            if add:
+                windows.accumulate(made[kind], 1.0, sums[start:stop])
+            if local.size > 0:
+                for column in range(max(left, start), min(right, stop)):
+                    local[row - first, column - left] -= share * made[SSIM, _place(column - start)]
 
 
 @row_kernel
+def _place(column: int) -> int:
+    """Where a pixel of a row of runs is."""
+    return column // RUN * RUN + column % PHASES * LANES + column % RUN // PHASES
+
+
+@row_kernel
+def _sweep(
+    x: Image, y: Image, channels: int, channel: int, down: Span, across: Span, tolerance: float,
+    buffers: Lines, local: Samples, out: Array,
+) -> None:  # fmt: skip
+    rings, sums, width = buffers.rings, buffers.sums, len(across.source)
+    offset = 0
+    for scale in range(SCALES):
+        size = _band_size(width, scale)
+        sums[scale, : _runs(width >> scale) * RUN] = 0
+        for band in range(1, 2 * BANDS + 1):
+            end = offset + band * size
+            rings[end - RUN_SIZE : end] = 0
+        offset += 2 * BANDS * size
+    centre_x = samples.centre_of(x, down.source, across.source, channels, channel)
+    centre_y = samples.centre_of(y, down.source, across.source, channels, channel)
+
+    for step in range(len(down.source)):
+        line = down.source[step]
+        size = _band_size(width, 0)
+        at = step // BAND % BANDS * size + step % BAND * ROW
+        _split(
+            x[line], y[line], channels, channel, across, centre_x, centre_y, rings[at:],
+            rings[BANDS * size + at :], buffers.planes,
+        )  # fmt: skip
+        row = step
+        offset = 0
+        for scale in range(SCALES):
+            size = _band_size(width, scale)
+            ring = rings[offset:]
+            end = down.windows[scale, 1] + MARGIN
+            if row < end and (row % BAND == BAND - 1 or row == end - 1):
+                band = row // BAND
+                top = band * BAND - MARGIN
+                first = max(down.windows[scale, 0] - top, 0)
+                last = min(down.windows[scale, 1] - top, BAND)
+                runs = _runs(across.windows[scale, 1])
+                mapped = scale == 0 and local.size > 0
+                if first < last:
+                    bands = Bands(
+                        ring, (band + 1) % BANDS * size, (band + 2) % BANDS * size,
+                        band % BANDS * size, BANDS * size,
+                        _runs(across.windows[scale, 1] + MARGIN),
+                    )  # fmt: skip
+                    good = (
+                        tolerance > 0
+                        and scale < SCALES - 1
+                        and _add_fast(bands, first, last, runs, tolerance, buffers, sums[scale])
+                    )
+                    if mapped or not good:
+                        above = top + first - down.windows[0, 0] if mapped else 0
+                        _add_exact(
+                            bands, first, last, runs, SSIM if scale == SCALES - 1 else CONTRAST,
+                            not good, centre_x - centre_y, centre_x + centre_y, across,
+                            1 / channels, buffers, sums[scale],
+                            local[above:] if mapped else local[:0],
+                        )  # fmt: skip
+            if row % 2 == 0 or scale == SCALES - 1:
+                break
+            above = row // BAND % BANDS * size + (row - 1) % BAND * ROW
+            row //= 2
+            offset += 2 * BANDS * size
+            smaller = _band_size(width, scale + 1)
+            at = offset + row // BAND % BANDS * smaller + row % BAND * ROW
+            for field in range(2):
+                samples.halve(
+                    ring[field * BANDS * size + above :], _runs(width >> scale + 1),
+                    rings[field * BANDS * smaller + at :],
+                )  # fmt: skip
+
+    for scale in range(SCALES):
+        total = 0.0
+        for column in range(across.windows[scale, 0], across.windows[scale, 1]):
+            total += sums[scale, _place(column)]
+        out[scale, channel] = total
+
+
+@block_kernel
 def sweep(
     x: Image,
     y: Image,
@@ -182,82 +245,21 @@ def sweep(
     down: Span,
     across: Span,
     tolerance: float,
-    taps32: Samples,
-    taps: Array,
     buffers: Lines,
     local: Samples,
     out: Array,
 ) -> None:
-    """Sum a block's windows.
+    """Sum a block's windows, one channel after the other: the rings of one fit into the cache.
 
     Args:
         x, y: uint8 `[H, W * C]`.
         channels: C.
         down, across: the block.
-        tolerance: rows whose mean `rows.risk` is above it are made in float64.
-        taps32, taps: `TAPS` in both precisions.
+        tolerance: bands whose `windows.risk` is above it are made in float64.
         buffers: line buffers that are wide enough.
         local: `[rows, columns]` of the block's windows, full of ones, gets their SSIM, mean over
             channels; of no size if that is not asked for.
         out: `[5, C]` gets the sums of 1 - contrast-structure, in the last row of 1 - SSIM.
     """
-    rings, sums, width = buffers.rings, buffers.sums, len(across.source)
-    inside = min(width, across.regular + x.shape[1] // channels - across.source[across.regular])
-    columns = across.source[:inside]
-    buffers.planes[:, :, inside:] = 0
-    sums[:] = 0
-    for scale in range(SCALES):
-        count = PHASES * _phase_length(width, scale)
-        rings[:, scale, :, channels * count : channels * count + SLACK] = 0
-        buffers.columns32[:, :, count : count + SLACK] = 0
-        buffers.columns64[:, :, count : count + SLACK] = 0
-
-    for step in range(len(down.source)):
-        line = down.source[step]
-        _load(
-            x[line], y[line], columns, across.regular, channels, _phase_length(width, 0),
-            step % RING, buffers,
-        )  # fmt: skip
-        row = step
-        for scale in range(SCALES):
-            length = _phase_length(width, scale)
-            top = row - (RING - 3)
-            first = max(down.windows[scale, 0] - top, 0)
-            last = min(down.windows[scale, 1] - top, GROUP)
-            if row % GROUP == GROUP - 1 and first < last:
-                mapped = scale == 0 and local.size > 0
-                for c in range(channels):
-                    start = c * PHASES * length
-                    good = (
-                        tolerance > 0
-                        and scale < SCALES - 1
-                        and _add_fast(
-                            top, first, last, scale, start, length, taps32, tolerance, buffers
-                        )
-                    )
-                    if mapped or not good:
-                        above = top + first - down.windows[0, 0] if mapped else 0
-                        _add_exact(
-                            top, first, last, scale, start, length, taps, not good, across,
-                            1 / channels, buffers, local[above:] if mapped else local[:0],
-                        )  # fmt: skip
-            if row % 2 == 0 or scale == SCALES - 1:
-                break
-            above, below = (row - 1) % RING, row % RING
-            row //= 2
-            half = _phase_length(width, scale + 1)
-            for field in range(2):
-                for c in range(channels):
-                    start = c * PHASES * length
-                    rows.halve(
-                        rings[field, scale, above, start:], rings[field, scale, below, start:],
-                        length, half, rings[field, scale + 1, row % RING, c * PHASES * half :],
-                    )  # fmt: skip
-
-    for scale in range(SCALES):
-        length = _phase_length(width, scale)
-        for c in range(channels):
-            total = 0.0
-            for column in range(across.windows[scale, 0], across.windows[scale, 1]):
-                total += sums[scale, (c * PHASES + column % PHASES) * length + column // PHASES]
-            out[scale, c] = total
+    for channel in range(channels):
+        _sweep(x, y, channels, channel, down, across, tolerance, buffers, local, out)

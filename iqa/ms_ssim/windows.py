@@ -1,0 +1,175 @@
+"""The windows of MS-SSIM along the rows of a tile (see `columns`), and what they lack to 1.
+
+With E the Gaussian window and var z = E[z^2] - E[z]^2, of difference u and sum v of a pair,
+2 cov(x, y) = (var v - var u) / 2 and var x + var y = (var v + var u) / 2, so that
+
+    contrast-structure = 1 - var u / ((var u + var v) / 2 + C2):
+
+four filtered fields, and exactly 1 on identical pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa.jit import block_kernel, row_kernel
+from iqa.lanes import count_of, load, spread, store, sum_of
+from iqa.ms_ssim.columns import (
+    FIELD,
+    GAIN,
+    GAIN_32,
+    LINE,
+    SPAN,
+    Bands,
+    Real,
+    blur_down,
+    weights,
+    window,
+)
+from iqa.ms_ssim.pooling import C1, C2
+from iqa.ms_ssim.samples import LANES, PHASES, RUN, Samples
+
+Array = NDArray[np.float64]
+
+
+@row_kernel
+def _group_along(w: Any, tile: Real, i: int) -> Any:
+    """Weighted sums of 4 windows that begin in the same vector of each phase."""
+    k, m, n = i + SPAN, i + 2 * SPAN, i + 3 * SPAN
+    like = w[0]
+    a = (
+        load(tile, i, like), load(tile, k, like), load(tile, m, like), load(tile, n, like),
+        load(tile, i + 1, like), load(tile, k + 1, like),
+        load(tile, m + 1, like), load(tile, n + 1, like),
+        load(tile, i + 2, like), load(tile, k + 2, like),
+        load(tile, m + 2, like), load(tile, n + 2, like),
+        load(tile, i + 3, like), load(tile, k + 3, like),
+    )  # fmt: skip
+    return window(w, a), window(w, a[1:]), window(w, a[2:]), window(w, a[3:])
+
+
+@row_kernel
+def _variances(mean: Any, square: Any, gain: Any) -> Any:
+    return (
+        square[0] - gain * (mean[0] * mean[0]), square[1] - gain * (mean[1] * mean[1]),
+        square[2] - gain * (mean[2] * mean[2]), square[3] - gain * (mean[3] * mean[3]),
+    )  # fmt: skip
+
+
+@block_kernel
+def contrast(
+    bands: Bands, first: int, last: int, runs: int, taps: Samples, tile: Samples, loss: Samples,
+    kept: Samples,
+) -> None:  # fmt: skip
+    """Half of 1 - contrast-structure of the windows that end in a band.
+
+    Args:
+        first, last: which of the 8 rows.
+        runs: in so many runs.
+        loss: gets the sum down each column.
+        kept: gets what `risk` wants to know, of the last row: of each run, mean and variance of u
+            and squared mean and variance of v of its first phase.
+    """
+    w, gain = weights(taps), spread(np.float32(GAIN_32))
+    c2 = spread(np.float32(2 * C2 / GAIN_32))
+    blur_down(bands, 0, w, tile)
+    for run in range(runs):
+        blur_down(bands, run + 1, w, tile)
+        o = run * RUN
+        for phase in range(PHASES):
+            store(loss, o + phase * LANES, c2 - c2)
+        for row in range(first, last):
+            i = row * LINE + run % 2 * LANES
+            mean = _group_along(w, tile, i)
+            u = _variances(mean, _group_along(w, tile, i + FIELD), gain)
+            store(kept, o, mean[0])
+            store(kept, o + LANES, u[0])
+            mean = _group_along(w, tile, i + 2 * FIELD)
+            v = _variances(mean, _group_along(w, tile, i + 3 * FIELD), gain)
+            store(kept, o + 2 * LANES, mean[0] * mean[0])
+            store(kept, o + 3 * LANES, v[0])
+            _add(loss, o, u[0], v[0], c2)
+            _add(loss, o + LANES, u[1], v[1], c2)
+            _add(loss, o + 2 * LANES, u[2], v[2], c2)
+            _add(loss, o + 3 * LANES, u[3], v[3], c2)
+
+
+@row_kernel
+def _add(loss: Samples, i: int, u: Any, v: Any, c2: Any) -> None:
+    store(loss, i, load(loss, i, c2) + u / (u + (v + c2)))
+
+
+@block_kernel
+def risk(kept: Samples, runs: int) -> float:
+    """How delicate windows are, by what `contrast` keeps of them.
+
+    Returns:
+        the mean of what an error of one part in the mean squares makes of the losses, where windows
+        are so alike that their errors are, too.
+    """
+    half, one = spread(np.float32(0.5)), spread(np.float32(1))
+    c2, noise = spread(np.float32(C2 / GAIN_32)), spread(np.float32(16 / GAIN_32))
+    sums = one - one
+    for run in range(runs):
+        i = run * RUN
+        mean, total = load(kept, i, one), load(kept, i + 2 * LANES, one)
+        u, v = load(kept, i + LANES, one), load(kept, i + 3 * LANES, one)
+        dither = noise + v
+        inverse = one / ((half * (u + v) + c2) * dither)
+        energy = half * noise * (u * dither * inverse) * total
+        sums = sums + inverse * (mean * mean * dither + energy)
+    return GAIN_32 * float(sum_of(sums)) / (runs * LANES)
+
+
+@block_kernel
+def blur_down_exact(bands: Bands, run: int, taps: Array, tile: Array) -> None:
+    """What `contrast` begins with, in float64: one run's column means and mean squares."""
+    blur_down(bands, run, weights(taps), tile)
+
+
+@block_kernel
+def blur_along(
+    tile: Array, row: int, run: int, taps: Array, means: Array, variances: Array
+) -> None:
+    """Means and variances of a run's windows of a tile's row, of one of u and v.
+
+    What comes out is `1 / GAIN` times too large.
+    """
+    w, gain = weights(taps), spread(GAIN)
+    for lane in range(0, LANES, count_of(gain)):
+        i = row * LINE + run % 2 * LANES + lane
+        mean = _group_along(w, tile, i)
+        _store_phases(means, lane, mean)
+        _store_phases(variances, lane, _variances(mean, _group_along(w, tile, i + FIELD), gain))
+
+
+@row_kernel
+def _store_phases(out: Array, i: int, a: Any) -> None:
+    store(out, i, a[0])
+    store(out, i + LANES, a[1])
+    store(out, i + 2 * LANES, a[2])
+    store(out, i + 3 * LANES, a[3])
+
+
+@block_kernel
+def losses(
+    mean_u: Array, variance_u: Array, mean_v: Array, variance_v: Array,
+    centre_u: float, centre_v: float, contrast: Array, ssim: Array,
+) -> None:  # fmt: skip
+    """1 - contrast-structure and 1 - SSIM of each window, of what `blur_along` makes."""
+    for i in range(len(contrast)):
+        mean, total = GAIN * mean_u[i] + centre_u, GAIN * mean_v[i] + centre_v
+        value = variance_u[i] / (0.5 * (variance_u[i] + variance_v[i]) + C2 / GAIN)
+        luminance = mean * mean / (0.5 * (mean * mean + total * total) + C1)
+        contrast[i] = value
+        ssim[i] = value + luminance - value * luminance
+
+
+@block_kernel
+def accumulate(row: Real, factor: float, sums: Array) -> None:
+    """Add `factor` times a row to the sums of its windows."""
+    for i in range(len(sums)):
+        sums[i] += factor * row[i]
