@@ -202,24 +202,6 @@ def multiply_add(typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @compiled
-def prefetch(typing: Any, array: Any, index: Any) -> Any:
-    """Have an element of a contiguous array, or one beyond its end, brought into the cache."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        place = _place(context, builder, array, *arguments, 1)
-        byte = builder.bitcast(place, ir.IntType(8).as_pointer())
-        function = ir.FunctionType(ir.VoidType(), [byte.type, INDEX, INDEX, INDEX])
-        # To read, into all levels, as data.
-        builder.call(
-            get_or_insert_function(builder.module, function, "llvm.prefetch.p0"),
-            [byte, INDEX(0), INDEX(3), INDEX(1)],
-        )
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), generate
-
-
-@compiled
 def count_of(typing: Any, lanes: Any) -> Any:
     """How many numbers a vector holds, as a constant, unlike the `itemsize` of an array."""
 
