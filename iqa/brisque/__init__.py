@@ -71,15 +71,10 @@ def score(
     errors = [check_image(image, MINIMUM_SIDE) for image in images]
     sound = [index for index, error in enumerate(errors) if error is None]
     results = np.empty((len(images), FEATURES + 1))
-    for index, error in enumerate(errors):
-        if error is not None:
-            results[index] = np.nan
+    if len(sound) < len(images):
+        results[[error is not None for error in errors]] = np.nan
     if device == "cpu":
-        cpu.fill(
-            [on_host(images[index]) for index in sound],
-            [results[index] for index in sound],
-            threads,
-        )
+        cpu.fill([(on_host(images[index]), results[index]) for index in sound], threads)
     elif sound:
         from iqa.brisque import gpu
 
@@ -90,8 +85,8 @@ def score(
         for index, failure in zip(sound, failures, strict=True):
             errors[index] = failure
     values = results[:, FEATURES].copy()
-    for index, value in enumerate(values.tolist()):
-        if math.isnan(value) and errors[index] is None:
+    for index in sound:
+        if math.isnan(values.item(index)) and errors[index] is None:
             errors[index] = ItemError(
                 "score_undefined", "BRISQUE is undefined on an image without contrast."
             )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,6 @@ _memory = _Memory()
 _NO_WEIGHTS = np.empty((0, TAPS)), np.empty(0)
 
 
-@lru_cache(64)
 def _weights(height: int, width: int) -> tuple[Array, Array]:
     """Weights of the halving as `sweep` takes them, where a side is odd."""
     rows, columns = (_taps(length) for length in (height, width))
@@ -69,7 +69,6 @@ def _taps(length: int) -> Array:
     return out
 
 
-@lru_cache(64)
 def strips(height: int) -> list[tuple[int, int]]:
     """First and last row (exclusive) of strips of equal height (but the last)."""
     count = -(-height // STRIP_ROWS)
@@ -77,45 +76,80 @@ def strips(height: int) -> list[tuple[int, int]]:
     return [(first, min(first + step, height)) for first in range(0, height, step)]
 
 
+class _Plan(NamedTuple):
+    """What all images of a size have in common: their strips, and what a sweep of them needs."""
+
+    strips: list[tuple[int, int]]
+    weights: tuple[Array, Array]
+    memory_size: int
+    seam_size: int
+
+
+@lru_cache(64)
+def _plan(height: int, width: int) -> _Plan:
+    odd = height % 2 or width % 2
+    return _Plan(
+        strips(height),
+        _weights(height, width) if odd else _NO_WEIGHTS,
+        memory_size(height, width),
+        seam_size(width),
+    )
+
+
 class _Picture:
     """An image in strips, and its results."""
 
+    __slots__ = "done", "out", "pixels", "plan", "seams", "size", "sums"
+
     def __init__(self, image: Image, out: Array) -> None:
-        self.height, self.width, _ = image.shape
+        height, width, _ = self.size = image.shape
         self.pixels = contiguous(image).reshape(-1)
-        self.strips = strips(self.height)
-        count = len(self.strips)
-        odd = self.height % 2 or self.width % 2
-        self.weights = _weights(self.height, self.width) if odd else _NO_WEIGHTS
+        self.plan = plan = _plan(height, width)
+        count = len(plan.strips)
         self.sums = np.empty((count, SCALES, MOMENTS))
-        self.seams = np.empty((count, 2, seam_size(self.width)), np.float32)
+        self.seams = np.empty((count, 2, plan.seam_size), np.float32)
         self.out = out
         self.done = iter(range(count))
 
     def sweep(self, strip: int) -> None:
         """Make one strip's sums and, after the last one, features and score."""
+        spans, (row_weights, column_weights), memory_size, _ = self.plan
+        (height, width, _), (first, last) = self.size, spans[strip]
+        sums, seams = self.sums, self.seams
         sweep(
-            self.pixels, self.height, self.width, *self.strips[strip], *self.weights,
-            _memory.of(memory_size(self.height, self.width)), self.sums[strip], self.seams[strip],
+            self.pixels, height, width, first, last, row_weights, column_weights,
+            _memory.of(memory_size), sums[strip], seams[strip],
         )  # fmt: skip
-        if next(self.done) == len(self.strips) - 1:
-            join(
-                self.sums, self.seams, self.height, self.width, fit_tables(),
-                self.out, *regressor.load().tables,
-            )  # fmt: skip
+        if next(self.done) == len(spans) - 1:
+            join(sums, seams, height, width, *_tables(), self.out)
 
 
-def fill(images: Sequence[Image], results: Sequence[Array], threads: int | None = None) -> None:
+@cache
+def _tables() -> tuple[Array, regressor.Tables]:
+    """What features and score are looked up in, as `join` takes it."""
+    return fit_tables(), regressor.load().tables
+
+
+def _cost(task: tuple[_Picture, int]) -> int:
+    picture, _ = task
+    return len(picture.pixels) // len(picture.plan.strips)
+
+
+def _sweep(task: tuple[_Picture, int]) -> None:
+    picture, strip = task
+    picture.sweep(strip)
+
+
+def fill(batch: Iterable[tuple[Image, Array]], threads: int | None = None) -> None:
     """Write the 36 features and the score of images of any mixed sizes.
 
     Args:
-        images: uint8 `[H, W, C]`, sides at least 16.
-        results: for each a row `[37]`, which gets the features and the score; all are nan for an
-            image on which the metric is undefined.
+        batch: images uint8 `[H, W, C]`, sides at least 16, each with a row `[37]`, which gets the
+            features and the score; all are nan for an image on which the metric is undefined.
         threads: threads that the batch may use; None for all cores that the process may run on.
     """
-    pictures = [_Picture(image, out) for image, out in zip(images, results, strict=True)]
-    tasks = [(picture, strip) for picture in pictures for strip in range(len(picture.strips))]
+    pictures = [_Picture(image, out) for image, out in batch]
+    tasks = [(picture, strip) for picture in pictures for strip in range(len(picture.plan.strips))]
     # Large ones first, so that threads end together.
-    tasks.sort(key=lambda task: -task[0].pixels.size // len(task[0].strips))
-    parallel_map(lambda task: task[0].sweep(task[1]), tasks, threads)
+    tasks.sort(key=_cost, reverse=True)
+    parallel_map(_sweep, tasks, threads)

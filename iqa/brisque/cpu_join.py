@@ -11,7 +11,7 @@ from iqa.brisque.cpu_planes import COUNTS, coefficient_stride, numbers
 from iqa.brisque.cpu_rows import LANES, PHASES
 from iqa.brisque.cpu_sums import TOTALS, add_row, count_products, no_totals, store_totals
 from iqa.brisque.features import FEATURES, MOMENTS, SCALES, fit
-from iqa.brisque.regressor import regress
+from iqa.brisque.regressor import Tables, regress
 from iqa.jit import kernel, row_kernel
 
 Array = NDArray[np.float64]
@@ -59,8 +59,8 @@ def _add_seam(seams: Floats, strip: int, start: int, width: int, sums: Array) ->
 
 @kernel
 def join(
-    parts: Array, seams: Floats, height: int, width: int, tables: Array, out: Array,
-    scaling: Array, vectors: Array, coefficients: Array, gamma: float, rho: float,
+    parts: Array, seams: Floats, height: int, width: int, tables: Array, regressor: Tables,
+    out: Array,
 ) -> None:  # fmt: skip
     """Features and score of an image from what `sweep` made of its strips.
 
@@ -69,8 +69,8 @@ def join(
         seams: `[S, 2, seam_size(W)]` first and last row of each.
         height, width: of the image.
         tables: see `features.fit`.
+        regressor: the arguments of `regressor.regress` behind the first.
         out: `[37]` gets the features and the score.
-        scaling, vectors, coefficients, gamma, rho: see `regressor.regress`.
     """
     sums, start = np.zeros(parts.shape[1:]), 0
     for scale in range(SCALES):
@@ -82,4 +82,4 @@ def join(
         height, width = height // 2, width // 2
     if np.isnan(out[0]) or np.isnan(out[18]):
         out[:FEATURES] = np.nan
-    out[36] = regress(out[:FEATURES], scaling, vectors, coefficients, gamma, rho)
+    out[36] = regress(out[:FEATURES], *regressor)

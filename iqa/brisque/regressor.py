@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 
 LANES = 8
 BLOCK = 4 * LANES
+Tables = tuple[Array, Array, Array, float, float]
 WEIGHTS = Path(__file__).with_name("weights.npz")
 
 
@@ -44,7 +45,7 @@ class Regressor:
     provenance: dict[str, str]
 
     @cached_property
-    def tables(self) -> tuple[Array, Array, Array, float, float]:
+    def tables(self) -> Tables:
         """What `regress` takes."""
         span = self.feature_high - self.feature_low
         padding = (0, -len(self.coefficients) % BLOCK)
