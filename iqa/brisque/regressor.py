@@ -49,9 +49,10 @@ class Regressor:
         """What `regress` takes."""
         span = self.feature_high - self.feature_low
         padding = (0, -len(self.coefficients) % BLOCK)
+        blocks = np.pad(self.vectors, (padding, (0, 0))).reshape(-1, BLOCK, len(span))
         return (
             np.stack([2 / span, 2 * self.feature_low / span + 1]),
-            np.pad(self.vectors.T, ((0, 0), padding)).reshape(-1),
+            np.ascontiguousarray(blocks.swapaxes(1, 2)).reshape(-1),
             np.pad(self.coefficients, padding),
             self.gamma,
             self.rho,
@@ -94,20 +95,20 @@ def regress(
     Args:
         features: those of one image.
         scaling: `[2, 36]` factor of each, and what to subtract then.
-        vectors: `[36 * V]` the support vectors, transposed; V is a multiple of `BLOCK`.
+        vectors: `[V / BLOCK, 36, BLOCK]` the support vectors, flat, in the order they are read in.
         coefficients: `[V]`.
         gamma, rho: see `Regressor`.
     """
-    count, factor = len(coefficients), spread(-gamma)
-    totals = spread(0.0)
-    for v in range(0, count, BLOCK):
+    factor, totals, place = spread(-gamma), spread(0.0), 0
+    for v in range(0, len(coefficients), BLOCK):
         a = b = c = d = spread(0.0)
         for k in range(len(features)):
-            feature, place = spread(features[k] * scaling[0, k] - scaling[1, k]), k * count + v
+            feature = spread(features[k] * scaling[0, k] - scaling[1, k])
             a = a + _squared(feature, vectors, place)
             b = b + _squared(feature, vectors, place + LANES)
             c = c + _squared(feature, vectors, place + 2 * LANES)
             d = d + _squared(feature, vectors, place + 3 * LANES)
+            place += BLOCK
         totals = totals + load_lanes(coefficients, v, a) * _exponential(factor * a)
         totals = totals + load_lanes(coefficients, v + LANES, a) * _exponential(factor * b)
         totals = totals + load_lanes(coefficients, v + 2 * LANES, a) * _exponential(factor * c)
