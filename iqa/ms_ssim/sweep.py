@@ -100,12 +100,12 @@ def _split(
     start, stop = _runs(regular), min(runs, (len(x) // channels - shift) // RUN)
     first, o = (shift + start * RUN) * channels + channel, start * RUN_SIZE
     samples.split(x, y, first, channels, stop - start, len(x), centre_x, centre_y, u[o:], v[o:])
-    for run in range(runs):
-        if run < start or run >= stop:
-            o, columns = run * RUN_SIZE, source[run * RUN :]
-            samples.gather(x, columns, channels, channel, planes[0])
-            samples.gather(y, columns, channels, channel, planes[1])
-            samples.split(planes[0], planes[1], 0, 1, 1, 0, centre_x, centre_y, u[o:], v[o:])
+    for other in range(start + runs - stop):
+        run = other if other < start else other - start + stop
+        o, columns = run * RUN_SIZE, source[run * RUN :]
+        samples.gather(x, columns, channels, channel, planes[0])
+        samples.gather(y, columns, channels, channel, planes[1])
+        samples.split(planes[0], planes[1], 0, 1, 1, 0, centre_x, centre_y, u[o:], v[o:])
 
 
 @row_kernel
