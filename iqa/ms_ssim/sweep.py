@@ -97,7 +97,8 @@ def _split(
     """
     source, regular, runs = across.source, across.regular, _runs(len(across.source))
     shift = source[regular] - regular
-    start, stop = _runs(regular), min(runs, (len(x) // channels - shift) // RUN)
+    start = _runs(regular)
+    stop = max(start, min(runs, (len(x) // channels - shift) // RUN))
     first, o = (shift + start * RUN) * channels + channel, start * RUN_SIZE
     samples.split(x, y, first, channels, stop - start, len(x), centre_x, centre_y, u[o:], v[o:])
     for other in range(start + runs - stop):
