@@ -6,63 +6,29 @@ What is sent in one turn of the event loop leaves in one write.
 from __future__ import annotations
 
 import asyncio
-import struct
-from enum import IntEnum
-from functools import lru_cache
 from typing import cast
 
-from hpack import Decoder
 from hpack.exceptions import HPACKError
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEAD = struct.Struct(">IBI")  # length and kind, flags, stream
-SETTING = struct.Struct(">HI")
-NUMBER = struct.Struct(">I")
+from gateway.frames import (
+    DEFAULT_FRAME,
+    DEFAULT_WINDOW,
+    HEAD,
+    LARGEST_WINDOW,
+    LAST_STREAM,
+    NUMBER,
+    PREFACE,
+    SETTING,
+    Code,
+    Flag,
+    Kind,
+    Setting,
+    frame,
+    header_fields,
+    unpadded,
+)
 
-LARGEST_WINDOW = LAST_STREAM = (1 << 31) - 1
-DEFAULT_WINDOW, DEFAULT_FRAME = 65535, 16384
 REFILL = 1 << 30  # bytes received until the connection's window is filled up again
-
-
-class Kind(IntEnum):
-    """Of frames (section 6)."""
-
-    DATA = 0
-    HEADERS = 1
-    RST_STREAM = 3
-    SETTINGS = 4
-    PING = 6
-    GOAWAY = 7
-    WINDOW_UPDATE = 8
-    CONTINUATION = 9
-
-
-class Flag(IntEnum):
-    """Of frames; `ACK` is for settings and pings, `END_STREAM` for data and headers."""
-
-    ACK = END_STREAM = 1
-    END_HEADERS = 4
-    PADDED = 8
-    PRIORITY = 32
-
-
-class Setting(IntEnum):
-    """Those that matter here (section 6.5.2)."""
-
-    HEADER_TABLE_SIZE = 1
-    ENABLE_PUSH = 2
-    INITIAL_WINDOW_SIZE = 4
-    MAX_FRAME_SIZE = 5
-
-
-class Code(IntEnum):
-    """Why a stream ended early (section 7); what is not listed here is an error of one side."""
-
-    NO_ERROR = 0
-    INTERNAL_ERROR = 2
-    REFUSED_STREAM = 7
-    CANCEL = 8
-    ENHANCE_YOUR_CALM = 11
 
 
 class StreamEndedError(Exception):
@@ -133,8 +99,8 @@ class Connection(asyncio.Protocol):
         transport_window = NUMBER.pack(LARGEST_WINDOW - DEFAULT_WINDOW)
         self._transport.write(
             PREFACE
-            + _frame(Kind.SETTINGS, b"".join(SETTING.pack(*setting) for setting in settings))
-            + _frame(Kind.WINDOW_UPDATE, transport_window)
+            + frame(Kind.SETTINGS, b"".join(SETTING.pack(*setting) for setting in settings))
+            + frame(Kind.WINDOW_UPDATE, transport_window)
         )
 
     def start(self, headers: bytes, body: bytes) -> Exchange:
@@ -143,7 +109,7 @@ class Connection(asyncio.Protocol):
         self._exchanges[exchange.stream] = exchange
         self._next_stream += 2
         self.usable = self._next_stream <= LAST_STREAM
-        self._send(_frame(Kind.HEADERS, headers, Flag.END_HEADERS, exchange.stream))
+        self._send(frame(Kind.HEADERS, headers, Flag.END_HEADERS, exchange.stream))
         self._send_body(exchange)
         return exchange
 
@@ -151,7 +117,7 @@ class Connection(asyncio.Protocol):
         """Nobody waits for the answer any more."""
         if self._exchanges.pop(exchange.stream, None):
             reason = NUMBER.pack(Code.CANCEL)
-            self._send(_frame(Kind.RST_STREAM, reason, 0, exchange.stream))
+            self._send(frame(Kind.RST_STREAM, reason, 0, exchange.stream))
             self._close_if_done()
 
     def close(self) -> None:
@@ -186,15 +152,15 @@ class Connection(asyncio.Protocol):
                 self._receive_data(flags, stream, payload)
             case Kind.HEADERS:
                 priority = 5 if flags & Flag.PRIORITY else 0
-                self._block, self._block_flags = _unpadded(flags, payload)[priority:], flags
+                self._block, self._block_flags = unpadded(flags, payload)[priority:], flags
             case Kind.CONTINUATION:
                 self._block += payload
             case Kind.SETTINGS if not flags & Flag.ACK:
                 # Before any data that only the new settings allow.
-                self._send(_frame(Kind.SETTINGS, b"", Flag.ACK))
+                self._send(frame(Kind.SETTINGS, b"", Flag.ACK))
                 self._apply(payload)
             case Kind.PING if not flags & Flag.ACK:
-                self._send(_frame(Kind.PING, payload, Flag.ACK))
+                self._send(frame(Kind.PING, payload, Flag.ACK))
             case Kind.WINDOW_UPDATE:
                 self._widen(stream, *NUMBER.unpack(payload))
             case Kind.RST_STREAM:
@@ -210,7 +176,7 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return
         try:
-            exchange.headers |= _fields(self._block)
+            exchange.headers |= header_fields(self._block)
         except HPACKError as error:
             self._end(stream, StreamEndedError(Code.INTERNAL_ERROR, str(error)))
             return
@@ -220,11 +186,11 @@ class Connection(asyncio.Protocol):
     def _receive_data(self, flags: int, stream: int, payload: bytes) -> None:
         self._consumed += len(payload)
         if self._consumed >= REFILL:
-            self._send(_frame(Kind.WINDOW_UPDATE, NUMBER.pack(self._consumed)))
+            self._send(frame(Kind.WINDOW_UPDATE, NUMBER.pack(self._consumed)))
             self._consumed = 0
         exchange = self._exchanges.get(stream)
         if exchange:
-            exchange.body += _unpadded(flags, payload)
+            exchange.body += unpadded(flags, payload)
             if flags & Flag.END_STREAM:
                 self._end(stream)
 
@@ -280,31 +246,14 @@ class Connection(asyncio.Protocol):
             self._window -= size
             exchange.window -= size
             flags = 0 if exchange.unsent else Flag.END_STREAM
-            self._send(_frame(Kind.DATA, bytes(part), flags, exchange.stream))
+            self._send(frame(Kind.DATA, bytes(part), flags, exchange.stream))
 
-    def _send(self, frame: bytes) -> None:
+    def _send(self, data: bytes) -> None:
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._outgoing.append(frame)
+        self._outgoing.append(data)
 
     def _flush(self) -> None:
         if self._outgoing:
             self._transport.write(b"".join(self._outgoing))
             self._outgoing.clear()
-
-
-def _frame(kind: Kind, payload: bytes, flags: int = 0, stream: int = 0) -> bytes:
-    return HEAD.pack(len(payload) << 8 | kind, flags, stream) + payload
-
-
-def _unpadded(flags: int, payload: bytes) -> bytes:
-    return payload[1 : len(payload) - payload[0]] if flags & Flag.PADDED else payload
-
-
-@lru_cache(maxsize=256)
-def _fields(block: bytes) -> dict[str, str]:
-    """Header fields; without a table they depend on nothing but the block, and blocks repeat."""
-    decoder = Decoder()
-    decoder.max_allowed_table_size = 0
-    decoder.header_table_size = 0
-    return {str(name): str(value) for name, value in decoder.decode(block)}

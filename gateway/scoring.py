@@ -98,7 +98,6 @@ class Scorer:
                 else:
                     await self._in_thread(lambda: _decode(pictures, shapes, slot.memory))
             tensors = list(zip(metric.inputs, shapes, strict=True))
-            await asyncio.sleep(0)
             with INFERENCE.time():
                 return await self._triton.infer(
                     metric.model,

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +23,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from gateway.admission import Deadline
 from gateway.endpoints import SPREAD_OPTIONS, is_spread, target
+from gateway.messages import Tensor, inference, inline, outputs_of, refer
 from gateway.problems import STATUS, Problem
 from gateway.slots import Region, Slot, remove_leftovers
 from gateway.triton_key import metadata
@@ -32,10 +32,8 @@ from gateway.unary import UnaryChannel
 logger = logging.getLogger(__name__)
 
 Transport = Literal["auto", "shm", "grpc"]
-Tensor = tuple[str, tuple[int, ...]]
 Call = Callable[..., Awaitable[Any]]
 
-DATA_TYPES = {"FP32": np.dtype("<f4")}
 INFER = "inference.GRPCInferenceService/ModelInfer"
 CONTROL_TIMEOUT = 5  # seconds, for calls that run no model
 
@@ -158,26 +156,19 @@ class TritonClient:
         Raises:
             Problem: what Triton answered, or `backend_unavailable`.
         """
-        request = protocol.ModelInferRequest(model_name=model, id=request_id)
-        request.parameters["timeout"].int64_param = int(timeout * 1e6)
-        for name, shape in tensors:
-            request.inputs.add(name=name, datatype="UINT8", shape=(1, *shape))
-        for name in outputs:
-            request.outputs.add(name=name)
-        if "MAP" in outputs:
-            request.parameters["map"].bool_param = True
+        request = inference(model, tensors, outputs, timeout, request_id)
         try:
             if slot.region is self._region and await self._is_shared():
-                _refer(request, slot)
+                refer(request, slot)
                 try:
-                    return _outputs(await self._infer(request.SerializeToString()))
+                    return outputs_of(await self._infer(request.SerializeToString()))
                 except grpc.aio.AioRpcError as error:
                     if "Unable to find shared memory region" not in (error.details() or ""):
                         raise
                 # Triton was restarted: it refused at once, so that asking again costs it no work.
                 self._give_up(slot.region)
-            _inline(request, slot)
-            return _outputs(await self._infer(request.SerializeToString()))
+            inline(request, slot)
+            return outputs_of(await self._infer(request.SerializeToString()))
         except grpc.aio.AioRpcError as error:
             raise self._problem(error, slot) from error
 
@@ -258,34 +249,6 @@ class TritonClient:
         logger.error("Triton: %s: %s", error.code().name, details)
         self._give_up(slot.region)
         return _unavailable()
-
-
-def _refer(request: protocol.ModelInferRequest, slot: Slot) -> None:
-    """Point the inputs at the slot's shared memory."""
-    offset = slot.offset
-    for tensor in request.inputs:
-        size = prod(tensor.shape)
-        tensor.parameters["shared_memory_region"].string_param = slot.region.key
-        tensor.parameters["shared_memory_offset"].int64_param = offset
-        tensor.parameters["shared_memory_byte_size"].int64_param = size
-        offset += size
-
-
-def _inline(request: protocol.ModelInferRequest, slot: Slot) -> None:
-    """Copy the slot's pixels into the request."""
-    start = 0
-    for tensor in request.inputs:
-        end = start + prod(tensor.shape)
-        tensor.parameters.clear()
-        request.raw_input_contents.append(slot.memory[start:end].tobytes())
-        start = end
-
-
-def _outputs(response: protocol.ModelInferResponse) -> dict[str, NDArray[np.float32]]:
-    return {
-        output.name: np.frombuffer(raw, DATA_TYPES[output.datatype]).reshape(output.shape[1:])
-        for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
-    }
 
 
 def _is_unreachable(error: grpc.aio.AioRpcError) -> bool:

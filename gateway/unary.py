@@ -17,7 +17,8 @@ from urllib.parse import unquote
 import grpc
 from hpack import Encoder
 
-from gateway.http2 import Code, Connection, Exchange, StreamEndedError
+from gateway.frames import Code
+from gateway.http2 import Connection, Exchange, StreamEndedError
 
 Metadata = Sequence[tuple[str, str]]
 

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from gateway import http2
-from gateway.http2 import HEAD, NUMBER, SETTING, Kind, Setting
+from gateway.frames import HEAD, LAST_STREAM, NUMBER, SETTING, Code, Kind, Setting, frame
 from gateway.unary import UnaryChannel
 
 METHOD = "/test.Echo/Call"
@@ -194,10 +194,6 @@ class Recorder(asyncio.Transport):
         self.closed = True
 
 
-def frame(kind: Kind, payload: bytes, flags: int = 0, stream: int = 0) -> bytes:
-    return HEAD.pack(len(payload) << 8 | kind, flags, stream) + payload
-
-
 async def opened() -> tuple[http2.Connection, Recorder]:
     connection, transport = http2.Connection(), Recorder()
     connection.connection_made(transport)
@@ -262,7 +258,7 @@ async def test_a_server_that_goes_away_refuses_what_it_has_not_seen() -> None:
     assert not connection.usable
     with pytest.raises(http2.StreamEndedError) as refusal:
         await second.done
-    assert refusal.value.code == http2.Code.REFUSED_STREAM
+    assert refusal.value.code == Code.REFUSED_STREAM
     assert not transport.closed
     connection.data_received(frame(Kind.DATA, b"", flags=1, stream=first.stream))
     await first.done
@@ -271,7 +267,7 @@ async def test_a_server_that_goes_away_refuses_what_it_has_not_seen() -> None:
 
 async def test_the_last_stream_number_retires_the_connection() -> None:
     connection, transport = await opened()
-    connection._next_stream = http2.LAST_STREAM
+    connection._next_stream = LAST_STREAM
     exchange = connection.start(b"", b"")
     assert not connection.usable
     connection.data_received(frame(Kind.DATA, b"", flags=1, stream=exchange.stream))
