@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from iqa.errors import ItemError
 from iqa.images import Image, check_image, on_host
 from iqa.ms_ssim import cpu
-from iqa.ms_ssim.pooling import MINIMUM_SIDE, SCALES, pool
+from iqa.ms_ssim.pooling import MINIMUM_SIDE, SCALES, combine, pool
 
 if TYPE_CHECKING:
     import torch
@@ -71,24 +71,30 @@ def score(
     errors = [_check(x, y) for x, y in zip(references, distorted, strict=True)]
     sound = [index for index, error in enumerate(errors) if error is None]
     originals, copies = [references[i] for i in sound], [distorted[i] for i in sound]
-    values, terms = np.full(len(errors), np.nan), np.full((len(errors), SCALES), np.nan)
+    values = np.full(len(errors), np.nan)
+    terms = np.full((len(errors), SCALES), np.nan) if scales else None
     local: list[NDArray[np.float32] | None] = [None] * len(errors)
     if device == "cpu" or maps:
         found = cpu.terms_and_maps(
             list(map(on_host, originals)), list(map(on_host, copies)), threads, maps=maps
         )
         for index, (pair_terms, pair_map) in zip(sound, found, strict=True):
-            values[index], terms[index] = pool(pair_terms)
+            if terms is None:
+                values[index] = combine(pair_terms)
+            else:
+                values[index], terms[index] = pool(pair_terms)
             local[index] = pair_map
     if device != "cpu" and sound:
         from iqa.ms_ssim import gpu  # needs torch, which an installation without a GPU lacks
 
-        values[sound], terms[sound], failures = gpu.scores_and_scales(
+        values[sound], means, failures = gpu.scores_and_scales(
             originals, copies, device, memory_limit
         )
+        if terms is not None:
+            terms[sound] = means
         for index, failure in zip(sound, failures, strict=True):
             errors[index] = failure
-    return Scores(values, errors, terms if scales else None, local if maps else None)
+    return Scores(values, errors, terms, local if maps else None)
 
 
 def _check(original: Image | torch.Tensor, copy: Image | torch.Tensor) -> ItemError | None:

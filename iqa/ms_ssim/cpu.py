@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from iqa.images import Image, contiguous
 from iqa.ms_ssim.pooling import SCALES
 from iqa.ms_ssim.samples import Samples
-from iqa.ms_ssim.spans import MARGIN, Span, padding, spans
-from iqa.ms_ssim.sweep import lines, sweep
+from iqa.ms_ssim.spans import MARGIN, padding, spans
+from iqa.ms_ssim.sweep import add_up, lines, sweep
 from iqa.parallel import parallel_map
 
 Array = NDArray[np.float64]
@@ -28,13 +28,14 @@ CONTEXT = 256
 TOLERANCE = 6.0
 # What an error in a term makes of the score grows as the term shrinks.
 SMALL_TERM = 0.06
+NO_MAP = np.ones((0, 0), dtype=np.float32)
 
 
 class _Buffers(threading.local):
     """This thread's line buffers."""
 
     def __init__(self) -> None:
-        self.lines = lines(BLOCK_COLUMNS + CONTEXT)
+        self.lines = tuple(lines(BLOCK_COLUMNS + CONTEXT))
 
 
 _buffers = _Buffers()
@@ -44,12 +45,12 @@ class _Geometry(NamedTuple):
     """What follows from the size of a pair.
 
     Attributes:
-        blocks: rows and columns of each block.
+        blocks: rows and columns of each block, as plain tuples.
         corners: `[B, 2]` where each block's windows of the full scale begin.
-        windows: `[5, 1]` windows of each scale.
+        windows: `[5]` windows of each scale.
     """
 
-    blocks: list[tuple[Span, Span]]
+    blocks: list[tuple[tuple[Any, ...], tuple[Any, ...]]]
     corners: list[tuple[int, int]]
     windows: Array
 
@@ -63,9 +64,9 @@ def _geometry(height: int, width: int) -> _Geometry:
         for axis in (down, across)
     )
     return _Geometry(
-        list(product(down, across)),
+        list(product(map(tuple, down), map(tuple, across))),
         [(int(row), int(column)) for row, column in product(rows[:-1, 0], columns[:-1, 0])],
-        (rows[-1] * columns[-1])[:, None],
+        rows[-1] * columns[-1],
     )
 
 
@@ -77,27 +78,31 @@ class _Pair:
         self.x = contiguous(reference).reshape(height, -1)
         self.y = contiguous(distorted).reshape(height, -1)
         self.geometry = _geometry(height, width)
-        shape = (height - MARGIN, width - MARGIN) if mapped else (0, 0)
-        self.map = np.ones(shape, dtype=np.float32)
+        # Of each block, sums `[5, C]` of what its windows lack to 1.
+        self.losses = np.empty((len(self.geometry.blocks), SCALES, self.channels))
+        self.terms = np.empty((SCALES, self.channels))
+        self.map = NO_MAP
+        if mapped:
+            self.map = np.ones((height - MARGIN, width - MARGIN), dtype=np.float32)
 
-    def losses(self, block: int, tolerance: float) -> Array:
-        """Sums `[5, C]` of what one block's windows lack to 1."""
+    def sweep(self, block: int, tolerance: float) -> None:
+        """Make one block's losses."""
         down, across = self.geometry.blocks[block]
         row, column = self.geometry.corners[block]
-        sums = np.empty((SCALES, self.channels))
         sweep(
             self.x, self.y, self.channels, down, across, tolerance,
-            _buffers.lines, self.map[row:, column:], sums,
+            _buffers.lines, self.map[row:, column:], self.losses[block],
         )  # fmt: skip
-        return sums
 
 
-def _terms(pairs: Sequence[_Pair], tolerance: float, threads: int | None) -> list[Array]:
-    tasks = [(pair, block) for pair in pairs for block in range(len(pair.geometry.blocks))]
-    losses = iter(parallel_map(lambda task: task[0].losses(task[1], tolerance), tasks, threads))
+def _delicate(pairs: Sequence[_Pair], tolerance: float, threads: int | None) -> list[_Pair]:
+    """Make the terms of pairs, and say which pairs have a small one."""
+    tasks = [(pair, block) for pair in pairs for block in range(len(pair.losses))]
+    parallel_map(lambda task: task[0].sweep(task[1], tolerance), tasks, threads)
     return [
-        1 - sum(next(losses) for _ in pair.geometry.blocks) / pair.geometry.windows
+        pair
         for pair in pairs
+        if add_up(pair.losses, pair.geometry.windows, pair.terms) < SMALL_TERM
     ]
 
 
@@ -122,13 +127,10 @@ def terms_and_maps(
         or None.
     """
     pairs = [_Pair(x, y, maps) for x, y in zip(references, distorted, strict=True)]
-    result = _terms(pairs, TOLERANCE, threads)
-    delicate = [i for i, found in enumerate(result) if (np.abs(found) < SMALL_TERM).any()]
+    delicate = _delicate(pairs, TOLERANCE, threads)
     if delicate:
-        again = _terms([pairs[i] for i in delicate], 0.0, threads)
-        for i, found in zip(delicate, again, strict=True):
-            result[i] = found
-    return [(found, pair.map if maps else None) for found, pair in zip(result, pairs, strict=True)]
+        _delicate(delicate, 0.0, threads)
+    return [(pair.terms, pair.map if maps else None) for pair in pairs]
 
 
 def terms(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,17 +19,21 @@ C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
 
 
-def pool(terms: Array) -> tuple[float, Array]:
-    """Combine the terms of the scales (equation 7 of the paper) and average over channels.
+def combine(terms: Array) -> float:
+    """Score: the terms of the scales combined (equation 7 of the paper), averaged over channels.
 
     Args:
-        terms: `[5, C]` mean contrast-structure of each scale and channel; last row: mean SSIM.
-
-    Returns:
-        the score, and the channel mean of each scale's term `[5]`. A negative term counts as 0 in
-        the score, as in piq, and is reported as it is.
+        terms: `[5, C]` mean contrast-structure of each scale and channel; last row: mean SSIM. A
+            negative one counts as 0, as in piq.
     """
-    products = np.multiply.reduce(np.maximum(terms, 0) ** EXPONENTS[:, None], axis=0)
-    channels = terms.shape[1]
-    # Written so because NumPy's `mean` takes as long as the kernel for thousands of pixels.
-    return float(np.add.reduce(products)) / channels, np.add.reduce(terms, axis=1) / channels
+    powers = np.maximum(terms, 0) ** EXPONENTS[:, None]
+    # Written so because NumPy's `prod` and `mean` take as long as the kernel for many pixels.
+    total = 0.0
+    for channel in powers.T.tolist():
+        total += prod(channel)
+    return total / terms.shape[1]
+
+
+def pool(terms: Array) -> tuple[float, Array]:
+    """The score and the channel mean of each scale's term `[5]`, a negative one as it is."""
+    return combine(terms), np.add.reduce(terms, axis=1) / terms.shape[1]

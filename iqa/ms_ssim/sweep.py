@@ -97,15 +97,16 @@ def _split(
     """
     source, regular, runs = across.source, across.regular, _runs(len(across.source))
     shift = source[regular] - regular
-    start, stop = _runs(regular), min(runs, (len(x) // channels - shift) // RUN)
+    start = _runs(regular)
+    stop = max(start, min(runs, (len(x) // channels - shift) // RUN))
     first, o = (shift + start * RUN) * channels + channel, start * RUN_SIZE
     samples.split(x, y, first, channels, stop - start, len(x), centre_x, centre_y, u[o:], v[o:])
-    for run in range(runs):
-        if run < start or run >= stop:
-            o, columns = run * RUN_SIZE, source[run * RUN :]
-            samples.gather(x, columns, channels, channel, planes[0])
-            samples.gather(y, columns, channels, channel, planes[1])
-            samples.split(planes[0], planes[1], 0, 1, 1, 0, centre_x, centre_y, u[o:], v[o:])
+    for other in range(start + runs - stop):
+        run = other if other < start else other - start + stop
+        o, columns = run * RUN_SIZE, source[run * RUN :]
+        samples.gather(x, columns, channels, channel, planes[0])
+        samples.gather(y, columns, channels, channel, planes[1])
+        samples.split(planes[0], planes[1], 0, 1, 1, 0, centre_x, centre_y, u[o:], v[o:])
 
 
 @row_kernel
@@ -242,10 +243,10 @@ def sweep(
     x: Image,
     y: Image,
     channels: int,
-    down: Span,
-    across: Span,
+    down: tuple[Any, ...],
+    across: tuple[Any, ...],
     tolerance: float,
-    buffers: Lines,
+    buffers: tuple[Any, ...],
     local: Samples,
     out: Array,
 ) -> None:
@@ -254,12 +255,36 @@ def sweep(
     Args:
         x, y: uint8 `[H, W * C]`.
         channels: C.
-        down, across: the block.
+        down, across: the block, by two `Span`s as plain tuples: Numba takes long over named ones.
         tolerance: bands whose `windows.risk` is above it are made in float64.
-        buffers: line buffers that are wide enough.
+        buffers: `Lines` that are wide enough, likewise.
         local: `[rows, columns]` of the block's windows, full of ones, gets their SSIM, mean over
             channels; of no size if that is not asked for.
         out: `[5, C]` gets the sums of 1 - contrast-structure, in the last row of 1 - SSIM.
     """
     for channel in range(channels):
-        _sweep(x, y, channels, channel, down, across, tolerance, buffers, local, out)
+        _sweep(
+            x, y, channels, channel, Span(*down), Span(*across), tolerance, Lines(*buffers), local,
+            out,
+        )  # fmt: skip
+
+
+@block_kernel
+def add_up(losses: Array, windows: Array, terms: Array) -> float:
+    """Terms `[5, C]` from the sums `[B, 5, C]` of all blocks, over windows `[5]` of each scale.
+
+    Returns:
+        the smallest magnitude of a term.
+    """
+    terms[:] = 0
+    for block in range(len(losses)):
+        for scale in range(SCALES):
+            for channel in range(terms.shape[1]):
+                terms[scale, channel] += losses[block, scale, channel]
+    least = np.inf
+    for scale in range(SCALES):
+        for channel in range(terms.shape[1]):
+            term = 1 - terms[scale, channel] / windows[scale]
+            terms[scale, channel] = term
+            least = min(least, abs(term))
+    return least

@@ -30,7 +30,7 @@ from iqa.ms_ssim.columns import (
     window,
 )
 from iqa.ms_ssim.pooling import C1, C2
-from iqa.ms_ssim.samples import LANES, PHASES, RUN, Samples
+from iqa.ms_ssim.samples import LANES, RUN, Samples
 
 Array = NDArray[np.float64]
 
@@ -79,8 +79,7 @@ def contrast(
     for run in range(runs):
         blur_down(bands, run + 1, w, tile)
         o = run * RUN
-        for phase in range(PHASES):
-            store(loss, o + phase * LANES, c2 - c2)
+        loss_0 = loss_1 = loss_2 = loss_3 = c2 - c2
         for row in range(first, last):
             i = row * LINE + run % 2 * LANES
             mean = _group_along(w, tile, i)
@@ -91,15 +90,14 @@ def contrast(
             v = _variances(mean, _group_along(w, tile, i + 3 * FIELD), gain)
             store(kept, o + 2 * LANES, mean[0] * mean[0])
             store(kept, o + 3 * LANES, v[0])
-            _add(loss, o, u[0], v[0], c2)
-            _add(loss, o + LANES, u[1], v[1], c2)
-            _add(loss, o + 2 * LANES, u[2], v[2], c2)
-            _add(loss, o + 3 * LANES, u[3], v[3], c2)
-
-
-@row_kernel
-def _add(loss: Samples, i: int, u: Any, v: Any, c2: Any) -> None:
-    store(loss, i, load(loss, i, c2) + u / (u + (v + c2)))
+            loss_0 = loss_0 + u[0] / (u[0] + (v[0] + c2))
+            loss_1 = loss_1 + u[1] / (u[1] + (v[1] + c2))
+            loss_2 = loss_2 + u[2] / (u[2] + (v[2] + c2))
+            loss_3 = loss_3 + u[3] / (u[3] + (v[3] + c2))
+        store(loss, o, loss_0)
+        store(loss, o + LANES, loss_1)
+        store(loss, o + 2 * LANES, loss_2)
+        store(loss, o + 3 * LANES, loss_3)
 
 
 @block_kernel
