@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 logger = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
-FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0  # seconds before a restart, doubled each time...
+FIRST_DELAY, LONGEST_DELAY = 0.5, 4.0  # seconds before a restart, doubled each time...
 CALM = 10.0  # ...until it has lived this long
 LOG_LINES = 1000
 

@@ -146,11 +146,17 @@ def _plot_batches(document: Document, model: str, area: Axes) -> None:
 
 
 def _plot_stages(document: Document, model: str, area: Axes) -> None:
-    shown = {c: s for c, s in document["stages_ms"][model].items() if int(c) in (1, 8, 50)}
+    measured = document["stages_ms"][model]
+    shown = {clients: measured[clients] for clients in ("50", "8", "1") if clients in measured}
     left = [0.0] * len(shown)
     for stage in STAGES:
         widths = [stages[stage] for stages in shown.values()]
-        area.barh([f"{clients} clients" for clients in shown], widths, left=left, label=stage)
+        area.barh(
+            [f"{clients} client{'s' * (clients != '1')}" for clients in shown],
+            widths,
+            left=left,
+            label=stage,
+        )
         left = [start + width for start, width in zip(left, widths, strict=True)]
     area.set_xlabel("ms of a request")
     area.legend(fontsize="small")
