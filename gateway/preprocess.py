@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from gateway import jpeg, png
-from gateway.problems import Problem
+from gateway.problems import Problem, out_of_memory
 from gateway.tiff import ORIENTATION, UPRIGHT, check_layout
 
 Pixels = NDArray[np.uint8]
@@ -203,9 +203,7 @@ def _image_errors() -> Iterator[None]:
     except Problem:
         raise
     except MemoryError as error:
-        raise Problem(
-            "out_of_memory", "No memory for this size now: try again, or smaller."
-        ) from error
+        raise out_of_memory() from error
     except Exception as error:  # each of Pillow's readers raises what its parser stumbles over
         raise Problem(
             "invalid_image", "The image is damaged or incomplete: send it again."

@@ -63,3 +63,8 @@ class Problem(Exception):  # noqa: N818  (RFC 9457 calls it a problem)
         return JSONResponse(
             self.content(request_id), self.status, headers, media_type="application/problem+json"
         )
+
+
+def out_of_memory() -> Problem:
+    """The problem of an image for which there is no room at the moment."""
+    return Problem("out_of_memory", "No memory for this size now: try again, or smaller.")

@@ -24,7 +24,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from gateway.admission import Deadline
 from gateway.endpoints import SPREAD_OPTIONS, is_spread, target
 from gateway.messages import Tensor, inference, inline, outputs_of, refer
-from gateway.problems import STATUS, Problem
+from gateway.problems import STATUS, Problem, out_of_memory
 from gateway.slots import Region, Slot, remove_leftovers
 from gateway.triton_key import metadata
 from gateway.unary import UnaryChannel
@@ -245,7 +245,7 @@ class TritonClient:
         if "timeout expired" in details:
             return Deadline.exceeded()
         if "shared memory pool" in details:
-            return Problem("out_of_memory", "No memory for this size now: try again, or smaller.")
+            return out_of_memory()
         logger.error("Triton: %s: %s", error.code().name, details)
         self._give_up(slot.region)
         return _unavailable()

@@ -1,7 +1,7 @@
 """A gRPC channel for unary calls to one server, and nothing else: the way that every picture takes.
 
 grpc.aio serves streams, interceptors and several servers, too, by a thread of its own: a call costs
-three times as much of the processor there, and a lone client waits while threads are woken.
+more than twice as much of the processor there, and a lone client waits while threads are woken.
 
 Source: "gRPC over HTTP2", grpc/doc/PROTOCOL-HTTP2.md.
 """
