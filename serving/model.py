@@ -8,11 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from iqa.parallel import available_cores
 from serving.device import assigned
+from serving.inputs import images, spare_copies
 from serving.split import Answer, Results, split
 
 SCORE, MAP = "SCORE", "MAP"
@@ -43,6 +43,7 @@ class ScoringModel(ABC):
 
     def initialize(self, args: dict[str, str]) -> None:
         """Take the device that Triton gives; refuse one that is not there."""
+        spare_copies()
         config = json.loads(args["model_config"])
         parameters = config["parameters"]
         instances = sum(group["count"] for group in config["instance_group"])
@@ -68,7 +69,7 @@ class ScoringModel(ABC):
     def _answers(self, batch: list[Any], mapped: list[bool], maps: bool) -> Iterator[Any]:
         """The responses to those requests of a batch that want maps, or to the others."""
         requests = [request for request, wants in zip(batch, mapped, strict=True) if wants is maps]
-        stacks = [[_images(request, name) for name in self.inputs] for request in requests]
+        stacks = [[images(request, name) for name in self.inputs] for request in requests]
         counts = [len(stack[0]) for stack in stacks]
         lists = [
             [image for stack in stacks for image in stack[position]]
@@ -119,16 +120,3 @@ def _wants_map(request: Any) -> bool:
         MAP in request.requested_output_names()
         and json.loads(request.parameters() or "{}").get("map") is True
     )
-
-
-def _images(request: Any, name: str) -> Any:
-    """The input's images `[N, H, W, C]`, in place: on the host, or where Triton has them.
-
-    Not by `as_numpy`: stubs built against NumPy 1 return empty arrays under NumPy 2.
-    """
-    tensor = pb_utils.get_input_tensor_by_name(request, name)
-    if tensor.is_cpu():
-        return np.from_dlpack(tensor)
-    from torch.utils.dlpack import from_dlpack
-
-    return from_dlpack(tensor)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from tritonclient.grpc import InferenceServerClient, InferInput
+
+from tests.conftest import free_ports
+from tests.integration.several_tritons import Triton, write_backend
+
+MODEL = """
+import numpy as np
+import triton_python_backend_utils as pb
+
+from serving.inputs import images, spare_copies
+
+class TritonPythonModel:
+    def initialize(self, args):
+        spare_copies()
+
+    def execute(self, requests):
+        return [self.answer(request) for request in requests]
+
+    def answer(self, request):
+        pixels = images(request, "IMAGE")
+        stubs_own = pb.get_input_tensor_by_name(request, "IMAGE").as_numpy()
+        addresses = np.array([[pixels.ctypes.data, stubs_own.ctypes.data, pixels.sum()]], np.int64)
+        return pb.InferenceResponse([pb.Tensor.from_dlpack("FOUND", addresses)])
+"""
+CONFIG = """
+backend: "python"
+max_batch_size: 8
+input [ { name: "IMAGE" data_type: TYPE_UINT8 dims: [ -1, -1, -1 ] } ]
+output [ { name: "FOUND" data_type: TYPE_INT64 dims: [ 3 ] } ]
+instance_group [ { kind: KIND_CPU } ]
+"""
+
+
+def test_inputs_are_read_where_they_lie_and_never_copied(tmp_path: Path) -> None:
+    version = tmp_path / "models/inputs/1"
+    version.mkdir(parents=True)
+    (version / "model.py").write_text(MODEL)
+    (version.parent / "config.pbtxt").write_text(CONFIG)
+    write_backend(tmp_path / "backends")
+    pixels = np.random.default_rng(1).integers(0, 256, (1, 40, 50, 3), dtype=np.uint8)
+    tensor = InferInput("IMAGE", list(pixels.shape), "UINT8")
+    tensor.set_data_from_numpy(pixels)
+    triton = Triton(tmp_path, free_ports(1)[0], host="127.0.0.9")
+    triton.start()
+    try:
+        client = InferenceServerClient(triton.address)
+        for _ in range(3):
+            ours, stubs_own, total = client.infer("inputs", [tensor]).as_numpy("FOUND")[0]
+            assert ours == stubs_own
+            assert total == pixels.sum()
+    finally:
+        triton.stop()
