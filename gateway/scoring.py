@@ -65,12 +65,11 @@ class Scorer:
         """
         patience = deadline.remaining()
         work = asyncio.ensure_future(self._work(metric, files, deadline, request_id, outputs))
-        try:
-            async with asyncio.timeout(patience):
-                return await asyncio.shield(work)
-        except TimeoutError:
+        await asyncio.wait({work}, timeout=patience)
+        if not work.done():
             self._admission.hold_late(work, sum(map(len, files)))
-            raise Deadline.exceeded() from None
+            raise Deadline.exceeded()
+        return work.result()
 
     async def _work(
         self,
