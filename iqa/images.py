@@ -18,13 +18,14 @@ Image = NDArray[np.uint8]
 
 def check_image(image: Image | torch.Tensor, minimum_side: int) -> ItemError | None:
     """Say why `image` cannot be scored by a metric that needs sides of `minimum_side` pixels."""
-    if not _is_uint8(image.dtype) or image.ndim != 3 or image.shape[2] not in (1, 3):
+    shape = image.shape
+    if not _is_uint8(image.dtype) or len(shape) != 3 or shape[2] not in (1, 3):
         return ItemError(
             "invalid_image",
-            f"expected uint8 [H, W, C] with C 1 or 3, got {image.dtype} {list(image.shape)}.",
+            f"expected uint8 [H, W, C] with C 1 or 3, got {image.dtype} {list(shape)}.",
         )
-    height, width = image.shape[:2]
-    if min(height, width) < minimum_side:
+    height, width, _ = shape
+    if height < minimum_side or width < minimum_side:
         return ItemError(
             "image_too_small", f"both sides must be at least {minimum_side}, got {width}x{height}."
         )
@@ -49,6 +50,13 @@ def contiguous(image: Image) -> Image:
     view = np.ascontiguousarray(image).view()
     view.flags.writeable = False
     return view
+
+
+def row_major(image: Image) -> Image:
+    """The bytes of `image` in one row, as `contiguous` has them."""
+    pixels = np.ascontiguousarray(image).reshape(-1)
+    pixels.setflags(write=False)
+    return pixels
 
 
 def luma(image: Image) -> Image:

@@ -216,10 +216,15 @@ def sum_of(typing: Any, lanes: Any) -> Any:
     """Sum of a vector's numbers."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        parts = [builder.extract_element(arguments[0], INDEX(i)) for i in range(lanes.count)]
-        while len(parts) > 1:
-            parts = [builder.fadd(a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-        return parts[0]
+        total, count = arguments[0], lanes.count
+        while count > 1:
+            count //= 2
+            halves = [
+                ir.Constant(ir.VectorType(INDEX, count), list(range(first, first + count)))
+                for first in (0, count)
+            ]
+            total = builder.fadd(*(builder.shuffle_vector(total, total, half) for half in halves))
+        return builder.extract_element(total, INDEX(0))
 
     return lanes.dtype(lanes), generate
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MINIMUM_SIDE", "Scores", "score"]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Scores:
     """Scores of a batch.
 
@@ -70,21 +70,20 @@ def score(
     """
     errors = [check_image(image, MINIMUM_SIDE) for image in images]
     sound = [index for index, error in enumerate(errors) if error is None]
-    results = np.empty((len(images), FEATURES + 1))
+    values, rows = np.empty(len(images)), np.empty((len(images), FEATURES))
     if len(sound) < len(images):
-        results[[error is not None for error in errors]] = np.nan
+        failed = [error is not None for error in errors]
+        values[failed], rows[failed] = np.nan, np.nan
     if device == "cpu":
-        cpu.fill([(on_host(images[index]), results[index]) for index in sound], threads)
+        cpu.fill(images, sound, rows, values, threads)
     elif sound:
         from iqa.brisque import gpu
 
-        rows, scores, failures = gpu.features_and_scores(
+        rows[sound], values[sound], failures = gpu.features_and_scores(
             [images[index] for index in sound], device, memory_limit
         )
-        results[sound] = np.column_stack([rows, scores])
         for index, failure in zip(sound, failures, strict=True):
             errors[index] = failure
-    values = results[:, FEATURES].copy()
     for index in sound:
         if math.isnan(values.item(index)) and errors[index] is None:
             errors[index] = ItemError(
@@ -96,4 +95,4 @@ def score(
             local_contrast(on_host(image)) if error is None else None
             for image, error in zip(images, errors, strict=True)
         ]
-    return Scores(values, errors, results[:, :FEATURES] if features else None, local)
+    return Scores(values, errors, rows if features else None, local)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
-from typing import NamedTuple
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iqa.brisque import regressor
-from iqa.brisque.cpu_join import join, seam_size
+from iqa.brisque.cpu_join import join, kept_size
 from iqa.brisque.cpu_odd_rows import TAPS
 from iqa.brisque.cpu_planes import memory_size
 from iqa.brisque.cpu_rows import LANES, LEFT, PHASES
 from iqa.brisque.cpu_sweep import sweep
-from iqa.brisque.features import MOMENTS, SCALES, fit_tables
+from iqa.brisque.features import fit_tables
 from iqa.brisque.reference import resize_taps
-from iqa.images import Image, contiguous
+from iqa.images import Image, on_host, row_major
 from iqa.parallel import parallel_map
 
+if TYPE_CHECKING:
+    import torch
+
 Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 # Strips are cut by the image alone, so that sums have the same bits on any number of threads.
 STRIP_ROWS = 512
@@ -33,22 +38,21 @@ class _Memory(threading.local):
     """This thread's line buffers."""
 
     def __init__(self) -> None:
-        self._numbers = np.empty(0, np.float32)
+        self.numbers = np.empty(0, np.float32)
 
-    def of(self, size: int) -> NDArray[np.float32]:
+    def grown(self, size: int) -> Floats:
         """So many numbers from the beginning of a cache line on, as vector loads want it."""
-        if len(self._numbers) < size:
-            memory = np.zeros(4 * size + CACHE_LINE, np.uint8)
-            start = -memory.ctypes.data % CACHE_LINE
-            self._numbers = memory[start : start + 4 * size].view(np.float32)
-        return self._numbers
+        memory = np.zeros(4 * size + CACHE_LINE, np.uint8)
+        start = -memory.ctypes.data % CACHE_LINE
+        self.numbers = memory[start : start + 4 * size].view(np.float32)
+        return self.numbers
 
 
 _memory = _Memory()
-_NO_WEIGHTS = np.empty((0, TAPS)), np.empty(0)
+_NO_WEIGHTS = np.empty(0)
 
 
-def _weights(height: int, width: int) -> tuple[Array, Array]:
+def _weights(height: int, width: int) -> Array:
     """Weights of the halving as `sweep` takes them, where a side is odd."""
     rows, columns = (_taps(length) for length in (height, width))
     vectors = -(-(width // 2) // (PHASES * LANES))
@@ -56,7 +60,7 @@ def _weights(height: int, width: int) -> tuple[Array, Array]:
     for parity in range(2):
         own = columns[parity::2]
         table[parity, :, : len(own)] = own.T
-    return rows, table.reshape(-1)
+    return np.concatenate([rows.reshape(-1), table.reshape(-1)])
 
 
 def _taps(length: int) -> Array:
@@ -69,87 +73,91 @@ def _taps(length: int) -> Array:
     return out
 
 
-def strips(height: int) -> list[tuple[int, int]]:
-    """First and last row (exclusive) of strips of equal height (but the last)."""
-    count = -(-height // STRIP_ROWS)
-    step = -(-height // (STEP * count)) * STEP
-    return [(first, min(first + step, height)) for first in range(0, height, step)]
+class Plan(NamedTuple):
+    """What all images of a size have in common, which is computed once.
 
+    Attributes:
+        strips: the number, the first and the last row (exclusive) of each.
+        weights, memory_size: see `sweep`.
+        kept_size: of what all strips leave.
+    """
 
-class _Plan(NamedTuple):
-    """What all images of a size have in common: their strips, and what a sweep of them needs."""
-
-    strips: list[tuple[int, int]]
-    weights: tuple[Array, Array]
+    strips: list[tuple[int, int, int]]
+    weights: Array
     memory_size: int
-    seam_size: int
+    kept_size: int
 
 
 @lru_cache(64)
-def _plan(height: int, width: int) -> _Plan:
-    odd = height % 2 or width % 2
-    return _Plan(
-        strips(height),
-        _weights(height, width) if odd else _NO_WEIGHTS,
+def plan(height: int, width: int) -> Plan:
+    """The plan of a size: its strips are of equal height (but the last)."""
+    step = -(-height // (STEP * -(-height // STRIP_ROWS))) * STEP
+    strips = [
+        (strip, first, min(first + step, height))
+        for strip, first in enumerate(range(0, height, step))
+    ]
+    return Plan(
+        strips,
+        _weights(height, width) if height % 2 or width % 2 else _NO_WEIGHTS,
         memory_size(height, width),
-        seam_size(width),
+        len(strips) * kept_size(width),
     )
 
 
-class _Picture:
-    """An image in strips, and its results."""
+# One strip: item, height, width, pixels, what is kept, plan, strip and how many of them are done.
+_Task = tuple[int, int, int, Image, Floats, Plan, tuple[int, int, int], Iterator[int]]
 
-    __slots__ = "done", "out", "pixels", "plan", "seams", "size", "sums"
 
-    def __init__(self, image: Image, out: Array) -> None:
-        height, width, _ = self.size = image.shape
-        self.pixels = contiguous(image).reshape(-1)
-        self.plan = plan = _plan(height, width)
-        count = len(plan.strips)
-        self.sums = np.empty((count, SCALES, MOMENTS))
-        self.seams = np.empty((count, 2, plan.seam_size), np.float32)
-        self.out = out
-        self.done = iter(range(count))
-
-    def sweep(self, strip: int) -> None:
-        """Make one strip's sums and, after the last one, features and score."""
-        spans, (row_weights, column_weights), memory_size, _ = self.plan
-        (height, width, _), (first, last) = self.size, spans[strip]
-        sums, seams = self.sums, self.seams
-        sweep(
-            self.pixels, height, width, first, last, row_weights, column_weights,
-            _memory.of(memory_size), sums[strip], seams[strip],
-        )  # fmt: skip
-        if next(self.done) == len(spans) - 1:
-            join(sums, seams, height, width, *_tables(), self.out)
+def _cost(task: _Task) -> int:
+    _, _, _, pixels, _, own, *_ = task
+    return len(pixels) // len(own.strips)
 
 
 @cache
-def _tables() -> tuple[Array, regressor.Tables]:
+def _tables() -> tuple[Array, Array]:
     """What features and score are looked up in, as `join` takes it."""
-    return fit_tables(), regressor.load().tables
+    return fit_tables(), regressor.load().table
 
 
-def _cost(task: tuple[_Picture, int]) -> int:
-    picture, _ = task
-    return len(picture.pixels) // len(picture.plan.strips)
-
-
-def _sweep(task: tuple[_Picture, int]) -> None:
-    picture, strip = task
-    picture.sweep(strip)
-
-
-def fill(batch: Iterable[tuple[Image, Array]], threads: int | None = None) -> None:
-    """Write the 36 features and the score of images of any mixed sizes.
+def fill(
+    images: Sequence[Image | torch.Tensor], items: Iterable[int], features: Array, values: Array,
+    threads: int | None = None,
+) -> None:  # fmt: skip
+    """Write features and score of images of any mixed sizes.
 
     Args:
-        batch: images uint8 `[H, W, C]`, sides at least 16, each with a row `[37]`, which gets the
-            features and the score; all are nan for an image on which the metric is undefined.
+        images: uint8 `[H, W, C]`, sides at least 16.
+        items: which ones.
+        features, values: `[N, 36]` and `[N]`, get the features and the scores of these; all are nan
+            for an image on which the metric is undefined.
         threads: threads that the batch may use; None for all cores that the process may run on.
     """
-    pictures = [_Picture(image, out) for image, out in batch]
-    tasks = [(picture, strip) for picture in pictures for strip in range(len(picture.plan.strips))]
-    # Large ones first, so that threads end together.
-    tasks.sort(key=_cost, reverse=True)
-    parallel_map(_sweep, tasks, threads)
+    fits, vectors = _tables()
+
+    def work(task: _Task) -> None:
+        item, height, width, pixels, kept, own, (strip, first, last), done = task
+        strips, weights, size, _ = own
+        memory = _memory.numbers
+        if len(memory) < size:
+            memory = _memory.grown(size)
+        sweep(
+            pixels, height, width, strip, first, last, weights, memory, kept,
+            fits, vectors, item, features, values,
+        )  # fmt: skip
+        # `sweep` joins what is not cut.
+        if len(strips) > 1 and next(done) == len(strips) - 1:
+            join(kept, height, width, fits, vectors, item, features, values)
+
+    tasks: list[_Task] = []
+    for item in items:
+        image = on_host(images[item])
+        height, width, _ = image.shape
+        own, pixels = plan(height, width), row_major(image)
+        done, kept = count(), np.empty(own.kept_size, np.float32)
+        tasks += [(item, height, width, pixels, kept, own, strip, done) for strip in own.strips]
+    if len(tasks) == 1:
+        work(tasks[0])
+    else:
+        # Large ones first, so that threads end together.
+        tasks.sort(key=_cost, reverse=True)
+        parallel_map(work, tasks, threads)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu_rows import LANES, PHASES
+from iqa.brisque.cpu_rows import LANES, MIDDLE, PHASES
 from iqa.brisque.features import WINDOW
 from iqa.jit import row_kernel
 from iqa.lanes import bits_below, load, spread, store, sum_of
@@ -41,18 +41,18 @@ H0 = np.float32((1 / _VERTICAL_SUM - float(H3)) / 2 - float(H2) - float(H1))
 
 
 @row_kernel
-def level_of(pixels: Floats, start: int, inside: int, count: int) -> np.float32:
+def level_of(pixels: Floats, start: int, inside: int, count: int, used: int) -> np.float32:
     """The whole grey level nearest to the mean of those of some pixels that lie inside the image.
 
     Args:
         pixels, start, count: rows of pixels, and which of them.
         inside: place in them of a 1 for each that counts, and a 0 for each other.
+        used: how many count.
     """
-    total, used = spread(np.float32(0)), spread(np.float32(0))
+    total = spread(np.float32(0))
     for j in range(0, count, LANES):
-        counted = load(pixels, inside + j, total)
-        total, used = total + counted * load(pixels, start + j, total), used + counted
-    return np.float32(np.rint(sum_of(total) / sum_of(used)))
+        total = total + load(pixels, inside + j, total) * load(pixels, start + j, total)
+    return np.float32(np.rint(sum_of(total) / np.float32(used)))
 
 
 @row_kernel
@@ -100,6 +100,24 @@ def filter_down(
 
 
 @row_kernel
+def filter_outside(level: np.float32, lines: Floats, count: int) -> None:
+    """Windows of `filter_down` of the columns left and right of the image.
+
+    Args:
+        level, lines: as for `filter_down`.
+        count: numbers in each phase; the one behind these and the one before them are written.
+    """
+    w, a = (V0, V1, V2), np.float32(-MIDDLE) - level
+    b = a * a
+    pixel_window, square_window = _down(w, (a, a, a, a, a, a, a)), _down(w, (b, b, b, b, b, b, b))
+    for line in range(0, LINES // 2, PHASES * LINE):
+        for k in range(line, line + (PHASES - 1) * LINE, LINE):
+            for j in (np.uint64(k + count), np.uint64(k + LINE - 1)):
+                lines[j] = pixel_window
+                lines[j + np.uint64(LINES // 2)] = square_window
+
+
+@row_kernel
 def _along(w: Any, a: Any) -> Any:
     return (w[0] * (a[0] + a[6]) + w[1] * (a[1] + a[5])) + (w[2] * (a[2] + a[4]) + w[3] * a[3])
 
@@ -109,23 +127,22 @@ def _windows_along(w: Any, lines: Floats, j: int) -> Any:
     k, m, n = j + LINE, j + 2 * LINE, j + 3 * LINE
     like = w[0]
     a = (
+        load(lines, k - 1, like), load(lines, m - 1, like), load(lines, n - 1, like),
         load(lines, j, like), load(lines, k, like), load(lines, m, like), load(lines, n, like),
-        load(lines, j + 1, like), load(lines, k + 1, like),
-        load(lines, m + 1, like), load(lines, n + 1, like),
-        load(lines, j + 2, like), load(lines, k + 2, like),
+        load(lines, j + 1, like), load(lines, k + 1, like), load(lines, m + 1, like),
     )  # fmt: skip
     return _along(w, a), _along(w, a[1:]), _along(w, a[2:]), _along(w, a[3:])
 
 
 @row_kernel
 def coefficients_along(
-    lines: Floats, row: int, pixels: Floats, centre: int, stride: int, level: np.float32,
+    lines: Floats, line: int, pixels: Floats, centre: int, stride: int, level: np.float32,
     count: int, out: Floats, place: int, out_stride: int,
 ) -> int:  # fmt: skip
     """Horizontal windows of one row of the lines, and its coefficients.
 
     Args:
-        lines, row: what `filter_down` made, and which of its rows.
+        lines, line: what `filter_down` made, and where this row begins.
         pixels, centre, stride: the rows of pixels, where the block begins in this one, and how far
             its phases are apart.
         level: as for `filter_down`.
@@ -139,17 +156,16 @@ def coefficients_along(
     w = spread(H0), spread(H1), spread(H2), spread(H3)
     middle, one = spread(level), spread(ONE)
     ratio, limit = spread(NEAR_RATIO), spread(NEAR_VARIANCE)
-    mean, square = row * PHASES * LINE, (ROWS + row) * PHASES * LINE
     near = 0
     for j in range(0, count, LANES):
-        m = _windows_along(w, lines, mean + j)
-        s = _windows_along(w, lines, square + j)
+        m = _windows_along(w, lines, line + j)
+        s = _windows_along(w, lines, line + LINES // 2 + j)
         k = centre + j
         d = (
-            load(pixels, k + 3 * stride, one) - middle - m[0],
-            load(pixels, k + 1, one) - middle - m[1],
-            load(pixels, k + 1 + stride, one) - middle - m[2],
-            load(pixels, k + 1 + 2 * stride, one) - middle - m[3],
+            load(pixels, k, one) - middle - m[0],
+            load(pixels, k + stride, one) - middle - m[1],
+            load(pixels, k + 2 * stride, one) - middle - m[2],
+            load(pixels, k + 3 * stride, one) - middle - m[3],
         )
         v = (
             abs(s[0] - m[0] * m[0]), abs(s[1] - m[1] * m[1]),

@@ -57,24 +57,22 @@ def exact_coefficients(
 
     Args:
         pixels: rows of pixels with phases `stride` apart.
-        at: places in them where the windows of these begin in seven rows.
+        at: places in them of the pixels of seven rows that the windows see.
         out, place, out_stride: where the coefficients go.
     """
     w = spread(W0), spread(W1), spread(W2), spread(W3)
     m, n = 2 * stride, 3 * stride
     for j in range(0, LANES, WIDE):
         c = (
+            _column(w, pixels, at, j + stride - 1),
+            _column(w, pixels, at, j + m - 1), _column(w, pixels, at, j + n - 1),
             _column(w, pixels, at, j), _column(w, pixels, at, j + stride),
             _column(w, pixels, at, j + m), _column(w, pixels, at, j + n),
             _column(w, pixels, at, j + 1), _column(w, pixels, at, j + 1 + stride),
-            _column(w, pixels, at, j + 1 + m), _column(w, pixels, at, j + 1 + n),
-            _column(w, pixels, at, j + 2), _column(w, pixels, at, j + 2 + stride),
+            _column(w, pixels, at, j + 1 + m),
         )  # fmt: skip
         k, like = at[3] + j, w[0]
-        store(out, place + j, _coefficient(w, c, load(pixels, k + n, like)))
-        k += 1
-        store(out, place + out_stride + j, _coefficient(w, c[1:], load(pixels, k, like)))
-        store(
-            out, place + 2 * out_stride + j, _coefficient(w, c[2:], load(pixels, k + stride, like))
-        )
-        store(out, place + 3 * out_stride + j, _coefficient(w, c[3:], load(pixels, k + m, like)))
+        store(out, place + j, _coefficient(w, c, load(pixels, k, like)))
+        store(out, place + out_stride + j, _coefficient(w, c[1:], load(pixels, k + stride, like)))
+        store(out, place + 2 * out_stride + j, _coefficient(w, c[2:], load(pixels, k + m, like)))
+        store(out, place + 3 * out_stride + j, _coefficient(w, c[3:], load(pixels, k + n, like)))

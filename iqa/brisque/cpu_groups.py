@@ -14,6 +14,7 @@ from iqa.brisque.cpu_coefficients import (
     ROWS,
     coefficients_along,
     filter_down,
+    filter_outside,
     level_of,
 )  # fmt: skip
 from iqa.brisque.cpu_exact import exact_coefficients
@@ -71,33 +72,46 @@ def _coefficients(plane: Plane, row: int, rows: int, slot: int, lines: Lines) ->
     """Coefficients of up to four rows from `row` on, to the places from `slot` on."""
     pixels, stride, out_stride = plane.pixels, plane.stride, plane.coefficient_stride
     places = lines.at
-    for k in range(ROWS + 2 * RADIUS):
-        places[k] = _place(plane, row - RADIUS + k)
+    size = PHASES * stride
+    if row >= RADIUS and row + ROWS + RADIUS <= plane.height:
+        for k in range(ROWS + 2 * RADIUS):
+            places[k] = (row - RADIUS + k & RING - 1) * size
+    else:
+        for k in range(ROWS + 2 * RADIUS):
+            places[k] = _place(plane, row - RADIUS + k)
     vectors = plane.length // LANES
     blocks = (plane.length + BLOCK - 1) // BLOCK
     for block in range(blocks):
-        start = block * vectors // blocks * LANES
-        count = (block + 1) * vectors // blocks * LANES - start
+        start, count = 0, plane.length
+        if blocks > 1:  # Divisions take as long as several pixels.
+            start = block * vectors // blocks * LANES
+            count = (block + 1) * vectors // blocks * LANES - start
         # Found out a group ahead, as that takes a while; any row nearby will do.
-        centre = 3 * stride + start
-        inside = INSIDE * PHASES * stride + centre
+        inside = INSIDE * PHASES * stride + start
+        used = min(start + count, (plane.width + PHASES - 1) // PHASES) - start
         if slot == 0:
-            plane.levels[block] = level_of(pixels, places[RADIUS] + centre, inside, count)
+            plane.levels[block] = level_of(pixels, places[RADIUS] + start, inside, count, used)
         level = plane.levels[block]
-        plane.levels[block] = level_of(pixels, places[RADIUS + ROWS] + centre, inside, count)
+        plane.levels[block] = level_of(pixels, places[RADIUS + ROWS] + start, inside, count, used)
+        if blocks == 1:
+            filter_outside(level, lines.filtered, count)
+            first, seen = start, count
+        else:  # The numbers before and behind are filtered, too.
+            first, seen = start - 1, count + LANES
         filtered = 0
-        for k in range(start, start + PHASES * stride, stride):
+        for k in range(first, first + PHASES * stride, stride):
             at = (
                 places[0] + k, places[1] + k, places[2] + k, places[3] + k, places[4] + k,
                 places[5] + k, places[6] + k, places[7] + k, places[8] + k, places[9] + k,
             )  # fmt: skip
-            filter_down(pixels, at, count + LANES, level, lines.filtered, filtered)
+            filter_down(pixels, at, seen, level, lines.filtered, filtered)
             filtered += LINE
         for i in range(rows):
             kept = (slot + i) & (KEPT - 1)
             out = kept * PHASES * out_stride + LANES + start
             near = coefficients_along(
-                lines.filtered, i, pixels, places[RADIUS + i] + start, stride, level, count,
+                lines.filtered, i * PHASES * LINE + start - first,
+                pixels, places[RADIUS + i] + start, stride, level, count,
                 plane.coefficients, out, out_stride,
             )  # fmt: skip
             if near:
@@ -141,8 +155,8 @@ def add_group(plane: Plane, row: int, end: int, slot: int, lines: Lines) -> None
         totals = add_row(totals, coefficients, here, above, stride, plane.length)
         # For the row below, the first one is repeated right of the image.
         coefficients[here + beyond] = coefficients[here]
-        signs = plane.signs[own * size * UNITS :]
-        note_signs(coefficients, here, stride, plane.length, signs, step * UNITS)
+        signs = own * size * UNITS
+        note_signs(coefficients, here, stride, plane.length, plane.signs, signs, step * UNITS)
     store_totals(lines.totals, totals)
     add_totals(lines.totals, plane.totals)
     for i in range(rows):
@@ -155,7 +169,4 @@ def add_group(plane: Plane, row: int, end: int, slot: int, lines: Lines) -> None
             count_products(coefficients, here, above, stride, plane.length, counts)
             coefficients[here + beyond] = repeated
         else:
-            count_signs(
-                words[own * size : (own + 1) * size], words[upper * size : (upper + 1) * size],
-                words[KEPT * size :], step, width, counts,
-            )  # fmt: skip
+            count_signs(words, own * size, upper * size, KEPT * size, step, width, counts)

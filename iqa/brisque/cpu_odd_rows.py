@@ -55,10 +55,10 @@ def _two_half_pixels(weights: Array, line: Array, j: int, stride: int) -> Any:
     k, m, n = j + stride, j + 2 * stride, j + 3 * stride
     like = spread(0.0)
     a = (
+        load(line, k - 1, like), load(line, m - 1, like), load(line, n - 1, like),
         load(line, j, like), load(line, k, like), load(line, m, like), load(line, n, like),
         load(line, j + 1, like), load(line, k + 1, like),
         load(line, m + 1, like), load(line, n + 1, like),
-        load(line, j + 2, like), load(line, k + 2, like), load(line, m + 2, like),
     )  # fmt: skip
     step = len(weights) // (2 * TAPS)
     return _weighted(weights, j, step, a), _weighted(weights, TAPS * step + j, step, a[2:])
@@ -66,24 +66,26 @@ def _two_half_pixels(weights: Array, line: Array, j: int, stride: int) -> Any:
 
 @row_kernel
 def halve_along(
-    line: Array, stride: int, count: int, weights: Array, inside: Floats, frame: Floats,
+    line: Array, stride: int, count: int, weights: Array, inside: int, outside: int,
     pixels: Floats, wide_pixels: Array, out: int, half_stride: int,
 ) -> None:  # fmt: skip
     """As `cpu_rows.halve_along`, to rows of both precisions.
 
     Args:
         weights: `[2, 9, N]`, of the half-size row's even and odd pixels.
+        inside, outside: see `cpu_rows.load_row`.
     """
     for j in range(0, count, WIDE):
         even, odd = _two_half_pixels(weights, line, 2 * j, stride)
         next_even, next_odd = _two_half_pixels(weights, line, 2 * j + WIDE, stride)
         values = (
-            evens(odd, next_odd), odds(even, next_even),
-            odds(odd, next_odd), evens(even, next_even),
+            evens(even, next_even), evens(odd, next_odd),
+            odds(even, next_even), odds(odd, next_odd),
         )  # fmt: skip
         for phase in range(4):
-            k = phase * half_stride + j + (phase < 3)
-            value = values[phase]
-            value = value * load(inside, k, value) + load(frame, k, value)
+            k = phase * half_stride + j
+            mask = load(pixels, inside + k, values[phase])
+            beyond = load(pixels, outside + k, mask) * (spread(1.0) - mask)
+            value = values[phase] * mask + beyond
             store(pixels, out + k, value)
             store(wide_pixels, out + k, value)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.brisque.cpu_coefficients import LINES
-from iqa.brisque.cpu_rows import LANES, LEFT, MIDDLE, PHASES
+from iqa.brisque.cpu_rows import LANES, LEFT, MIDDLE, ONE, PHASES
 from iqa.brisque.cpu_sums import BITS, TOTALS
 from iqa.jit import kernel, row_kernel
+from iqa.lanes import load, spread, store
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -19,10 +20,9 @@ Signs = NDArray[np.uint16]
 Words = NDArray[np.uint64]
 
 RING = 16  # rows of pixels
-# Rows behind them: what lies outside; 1 inside of the image and 0 outside; 0 inside and the first
-# one outside.
-OUTSIDE, INSIDE, FRAME = RING, RING + 1, RING + 2
-ROWS_OF_PIXELS = RING + 3
+# Rows behind them: what lies outside; and 1 inside of the image and 0 outside.
+OUTSIDE, INSIDE = RING, RING + 1
+ROWS_OF_PIXELS = RING + 2
 KEPT = 8  # rows of coefficients
 SIGN_PHASES = 6
 COUNTS = 8
@@ -37,8 +37,9 @@ class Plane(NamedTuple):
     Attributes:
         height, width: of the image at this scale.
         length: of a phase of coefficients.
+        whole: numbers of a phase in vectors of which no number lies outside the image.
         stride: from phase to phase of a row of pixels.
-        pixels: the last 16 rows and three constant ones.
+        pixels: the last 16 rows and two constant ones.
         wide_pixels: the rows in float64, where float32 would round them; else empty.
         coefficient_stride: from phase to phase of a row of coefficients, which begins with a vector
             of what is left of the image.
@@ -55,6 +56,7 @@ class Plane(NamedTuple):
     height: int
     width: int
     length: int
+    whole: int
     stride: int
     pixels: Floats
     wide_pixels: Array
@@ -200,30 +202,29 @@ def plane_in(memory: Floats, height: int, width: int, wide: bool) -> tuple[Plane
     counts[COUNTS + KEPT - 1] = 1
     for phase in range(PHASES):
         rest = PHASES - 1 - phase
-        first, last = (LEFT + rest) // PHASES, (LEFT + width + rest) // PHASES
-        seen = (2 * LEFT + width + rest) // PHASES
+        columns, seen = (width + rest) // PHASES, (width + LEFT + rest) // PHASES
         k = phase * stride
         outside = pixels[OUTSIDE * row + k : OUTSIDE * row + k + stride]
         inside = pixels[INSIDE * row + k : INSIDE * row + k + stride]
-        frame = pixels[FRAME * row + k : FRAME * row + k + stride]
         outside[:seen] = -MIDDLE
         outside[seen:] = UNSEEN if phase % 2 else -UNSEEN
-        inside[:] = 0
-        inside[first:last] = 1
-        copy(outside, frame)
-        frame[first:last] = 0
+        outside[stride - 1] = -MIDDLE  # left of the image in the next phase
+        inside[:columns] = 1
+        inside[columns:] = 0
+        for j in range(k + length, k + stride, LANES):
+            beyond = load(pixels, OUTSIDE * row + j, spread(ONE))
+            for slot in range(RING):
+                store(pixels, slot * row + j, beyond)
         bits = words[(SIGN_PHASES * KEPT + phase) * sign_step :]
-        columns = (width + rest) // PHASES
         for k in range(columns // BITS):
             bits[k] = ~np.uint64(0)
         if columns % BITS:
             bits[columns // BITS] = (np.uint64(1) << np.uint64(columns % BITS)) - np.uint64(1)
-    for slot in range(RING):
-        copy(pixels[OUTSIDE * row :], pixels[slot * row : (slot + 1) * row])
     if wide:
         copy(pixels, wide_pixels)
+    whole = width // (PHASES * LANES) * LANES
     plane = Plane(
-        height, width, length, stride, pixels, wide_pixels, coefficient_stride(width), coefficients,
-        sign_step, signs, words, levels, totals, counts,
+        height, width, length, whole, stride, pixels, wide_pixels, coefficient_stride(width),
+        coefficients, sign_step, signs, words, levels, totals, counts,
     )  # fmt: skip
     return plane, memory[end:]

@@ -1,7 +1,8 @@
 """Rows of pixels for the CPU kernel: luma from uint8, and the half-size image from luma.
 
-A row is a list of four phases: sample k, which is pixel k - `LEFT`, is number k // 4 of phase
-k % 4. So are all the neighbours of 16 pixels that are 4 apart vectors in memory.
+A row is a list of four phases: pixel x is number x // 4 of phase x % 4. So are all the neighbours
+of 16 pixels that are 4 apart vectors in memory. Behind the numbers of a phase is what lies right of
+the image, and the last one there is what lies left of it in the next phase: number -1.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ PHASES = 4
 READ_AHEAD = 64
 PREFETCH = 8192
 LANES = 16
-LEFT = 3  # samples left of the image, which lie outside
+LEFT = 3  # columns that a window sees on either side
 # Taken from every pixel: differences and variances stay as they are, their rounding gets smaller.
 MIDDLE = 128
 
 RED, GREEN, BLUE = np.array([19595, 38470, 7471], np.float32)
 HALF = np.float32(32768 - 65536 * MIDDLE)
+ONE = np.float32(1)
 UNIT = np.float32(1 / 65536)
 # Antialiased bicubic at scale 1/2: multiples of 1/256, so exact in float32 on uint8 pixels.
 B0, B1, B2, B3 = np.array([-3, -9, 29, 111], np.float32) / np.float32(256)
@@ -49,59 +51,74 @@ def _luma(pixels: Image, start: int, like: Any) -> Any:
 
 
 @row_kernel
+def _framed(values: Any, rows: Floats, inside: int, outside: int) -> Any:
+    """The values, but what lies outside where they do, see `load_row`."""
+    one = spread(ONE)
+    mask = load(rows, inside, one)
+    return values * mask + load(rows, outside, one) * (one - mask)
+
+
+@row_kernel
 def _store_phases(
-    a: Any, b: Any, c: Any, d: Any, j: int, stride: int, inside: Floats, frame: Floats,
-    rows: Floats, out: int,
-) -> None:  # fmt: skip
+    phases: Any, j: int, stride: int, whole: int, inside: int, outside: int, rows: Floats, out: int
+) -> None:
+    """Write 64 neighbouring pixels; those from number `whole` of their phase on may be outside."""
+    k, m, n = j + stride, j + 2 * stride, j + 3 * stride
+    a, b, c, d = phases
+    if j >= whole:
+        a = _framed(a, rows, inside + j, outside + j)
+        b = _framed(b, rows, inside + k, outside + k)
+        c = _framed(c, rows, inside + m, outside + m)
+        d = _framed(d, rows, inside + n, outside + n)
+    store(rows, out + j, a)
+    store(rows, out + k, b)
+    store(rows, out + m, c)
+    store(rows, out + n, d)
+
+
+@row_kernel
+def _phases(a: Any, b: Any, c: Any, d: Any) -> Any:
     """Separate 64 neighbouring pixels into their phases."""
     even, next_even, odd, next_odd = evens(a, b), evens(c, d), odds(a, b), odds(c, d)
-    store_inside(evens(even, next_even), j, inside, frame, rows, out)
-    store_inside(evens(odd, next_odd), j + stride, inside, frame, rows, out)
-    store_inside(odds(even, next_even), j + 2 * stride, inside, frame, rows, out)
-    store_inside(odds(odd, next_odd), j + 3 * stride, inside, frame, rows, out)
+    return (
+        evens(even, next_even), evens(odd, next_odd), odds(even, next_even), odds(odd, next_odd),
+    )  # fmt: skip
 
 
 @row_kernel
 def load_row(
-    pixels: Image, start: int, channels: int, count: int, stride: int,
-    inside: Floats, frame: Floats, rows: Floats, out: int,
+    pixels: Image, start: int, channels: int, count: int, stride: int, whole: int,
+    inside: int, outside: int, rows: Floats, out: int,
 ) -> None:  # fmt: skip
     """A row of luma less `MIDDLE` in phases.
 
     Args:
-        pixels, start: uint8, and where the row begins with its first pixel that lies outside.
+        pixels, start: uint8, and where the row begins.
         channels: 1 or 3, interleaved.
         count: numbers in each phase; what is read ends within `READ_AHEAD` bytes after them.
         stride: from phase to phase.
-        inside, frame: a row of 1 inside the image and 0 outside; and one of 0 inside the image and
-            of what is to be outside.
+        whole: from this number on some lie outside the image.
+        inside, outside: places in `rows` of a row of 1 inside the image and 0 outside, and of one
+            that lies outside.
         rows, out: where to.
     """
     like = spread(UNIT)
     for j in range(0, count, LANES):
         k, step = start + PHASES * channels * j, channels * LANES
-        for line in range(channels):
-            prefetch(pixels, k + PREFETCH + 64 * line)
+        prefetch(pixels, k + PREFETCH)
         if channels == 1:
-            _store_phases(
+            phases = _phases(
                 _grey(pixels, k, like), _grey(pixels, k + step, like),
                 _grey(pixels, k + 2 * step, like), _grey(pixels, k + 3 * step, like),
-                j, stride, inside, frame, rows, out,
             )  # fmt: skip
         else:
-            _store_phases(
+            prefetch(pixels, k + PREFETCH + 64)
+            prefetch(pixels, k + PREFETCH + 128)
+            phases = _phases(
                 _luma(pixels, k, like), _luma(pixels, k + step, like),
                 _luma(pixels, k + 2 * step, like), _luma(pixels, k + 3 * step, like),
-                j, stride, inside, frame, rows, out,
             )  # fmt: skip
-
-
-@row_kernel
-def store_inside(
-    values: Any, k: int, inside: Floats, frame: Floats, rows: Floats, out: int
-) -> None:
-    """Write values of which those outside the image are replaced by the frame."""
-    store(rows, out + k, values * load(inside, k, values) + load(frame, k, values))
+        _store_phases(phases, j, stride, whole, inside, outside, rows, out)
 
 
 @row_kernel
@@ -131,17 +148,16 @@ def _two_half_pixels(b: Any, line: Floats, j: int, stride: int) -> Any:
     k, m, n = j + stride, j + 2 * stride, j + 3 * stride
     like = b[0]
     a = (
+        load(line, k - 1, like), load(line, m - 1, like), load(line, n - 1, like),
         load(line, j, like), load(line, k, like), load(line, m, like), load(line, n, like),
-        load(line, j + 1, like), load(line, k + 1, like),
-        load(line, m + 1, like), load(line, n + 1, like),
-        load(line, j + 2, like), load(line, k + 2, like),
+        load(line, j + 1, like), load(line, k + 1, like), load(line, m + 1, like),
     )  # fmt: skip
     return _half_pixels(b, a), _half_pixels(b, a[2:])
 
 
 @row_kernel
 def halve_along(
-    line: Floats, stride: int, count: int, inside: Floats, frame: Floats,
+    line: Floats, stride: int, count: int, whole: int, inside: int, outside: int,
     pixels: Floats, out: int, half_stride: int,
 ) -> None:  # fmt: skip
     """Half-size row of a line of phases, to `pixels` from `out` on.
@@ -149,17 +165,16 @@ def halve_along(
     Args:
         line: a row with phases `stride` apart.
         count: numbers in a phase of the result.
-        inside, frame: see `load_row`, of the half-size image.
-        pixels, out: where to.
+        whole, inside, outside: see `load_row`, of the half-size image.
+        pixels, out: where to; rows of it.
         half_stride: distance of its phases.
     """
     b = spread(B0), spread(B1), spread(B2), spread(B3)
     for j in range(0, count, LANES):
         even, odd = _two_half_pixels(b, line, 2 * j, stride)
         next_even, next_odd = _two_half_pixels(b, line, 2 * j + LANES, stride)
-        places = 0, half_stride, 2 * half_stride
-        values = odds(even, next_even), evens(even, next_even)
-        store_inside(evens(odd, next_odd), j + 1, inside, frame, pixels, out)
-        store_inside(values[0], places[1] + j + 1, inside, frame, pixels, out)
-        store_inside(odds(odd, next_odd), places[2] + j + 1, inside, frame, pixels, out)
-        store_inside(values[1], 3 * half_stride + j, inside, frame, pixels, out)
+        phases = (
+            evens(even, next_even), evens(odd, next_odd),
+            odds(even, next_even), odds(odd, next_odd),
+        )  # fmt: skip
+        _store_phases(phases, j, half_stride, whole, inside, outside, pixels, out)

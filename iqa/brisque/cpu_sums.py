@@ -26,6 +26,9 @@ ZERO = np.float32(0)
 TOTALS = 14  # sums of magnitudes and squares; the other 8 of the 22 are counts
 BITS = 64  # signs in a word
 
+# Places of signs are unsigned below: one that might be negative, Numba would count from the end,
+# and LLVM would then look at one word at a time.
+
 
 @row_kernel
 def no_totals() -> Any:
@@ -91,27 +94,30 @@ def add_row(totals: Any, rows: Floats, row: int, above: int, stride: int, count:
 
 
 @row_kernel
-def note_signs(rows: Floats, row: int, stride: int, count: int, signs: Signs, step: int) -> None:
+def note_signs(
+    rows: Floats, row: int, stride: int, count: int, signs: Signs, place: int, step: int
+) -> None:
     """Set a bit for each negative coefficient of a row.
 
     Args:
         rows, row, stride, count: as for `add_row`.
-        signs: gets the bits, 16 in a number, of six phases: the last one a column earlier, the
-            four, the first one a column later. So are those of left and right neighbours the four
-            that begin a phase earlier and later.
+        signs, place: get the bits, 16 in a number, of six phases: the last one a column earlier,
+            the four, the first one a column later. So are those of left and right neighbours the
+            four that begin a phase earlier and later.
         step: from phase to phase.
     """
     zero, last = spread(ZERO), row + 3 * stride
-    before, a, b = signs, signs[step:], signs[2 * step :]
-    c, d, behind = signs[3 * step :], signs[4 * step :], signs[5 * step :]
-    for k in range(count // LANES):
-        j = LANES * k
-        before[k] = bits_below(load(rows, last + j - 1, zero), zero)
-        a[k] = bits_below(load(rows, row + j, zero), zero)
-        b[k] = bits_below(load(rows, row + stride + j, zero), zero)
-        c[k] = bits_below(load(rows, row + 2 * stride + j, zero), zero)
-        d[k] = bits_below(load(rows, last + j, zero), zero)
-        behind[k] = bits_below(load(rows, row + j + 1, zero), zero)
+    before, phase = np.uint64(place), np.uint64(step)
+    a, b, c = before + phase, before + phase + phase, before + phase + phase + phase
+    d, behind = c + phase, c + phase + phase
+    for k in range(np.uint64(count // LANES)):
+        j = LANES * np.int64(k)
+        signs[before + k] = bits_below(load(rows, last + j - 1, zero), zero)
+        signs[a + k] = bits_below(load(rows, row + j, zero), zero)
+        signs[b + k] = bits_below(load(rows, row + stride + j, zero), zero)
+        signs[c + k] = bits_below(load(rows, row + 2 * stride + j, zero), zero)
+        signs[d + k] = bits_below(load(rows, last + j, zero), zero)
+        signs[behind + k] = bits_below(load(rows, row + j + 1, zero), zero)
 
 
 @row_kernel
@@ -143,26 +149,27 @@ def store_totals(out: Floats, t: Any) -> None:
 
 @row_kernel
 def count_signs(
-    row: Words, above: Words, inside: Words, step: int, width: int, counts: Integers
+    words: Words, row: int, above: int, inside: int, step: int, width: int, counts: Integers
 ) -> None:
     """Count the products of either sign from the signs of coefficients of which none is 0.
 
     Args:
-        row, above: signs of a row and the one above it, see `note_signs`.
-        inside: bits of the four phases' columns of the image.
+        words, row, above: where the signs of a row and the one above it are, see `note_signs`.
+        inside: place of bits of the four phases' columns of the image.
         step: from phase to phase.
         width: of the image.
         counts: `[8]`, of the negative and of the positive products, for each of the neighbours.
     """
     h = v = d = e = 0
-    left, own = row[: 4 * step], row[step : 5 * step]
-    upper_left, upper, upper_right = above[: 4 * step], above[step : 5 * step], above[2 * step :]
-    for k in range(4 * step):
-        valid = inside[k]
-        h += ones((own[k] ^ left[k]) & valid)
-        v += ones((own[k] ^ upper[k]) & valid)
-        d += ones((own[k] ^ upper_left[k]) & valid)
-        e += ones((own[k] ^ upper_right[k]) & valid)
+    phase = np.uint64(step)
+    left, upper_left, bits = np.uint64(row), np.uint64(above), np.uint64(inside)
+    middle, upper, upper_right = left + phase, upper_left + phase, upper_left + phase + phase
+    for k in range(np.uint64(4 * step)):
+        own, valid = words[middle + k], words[bits + k]
+        h += ones((own ^ words[left + k]) & valid)
+        v += ones((own ^ words[upper + k]) & valid)
+        d += ones((own ^ words[upper_left + k]) & valid)
+        e += ones((own ^ words[upper_right + k]) & valid)
     for k, negative in enumerate((h, v, d, e)):
         counts[2 * k] += negative
         counts[2 * k + 1] += width - negative

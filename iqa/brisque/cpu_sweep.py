@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from iqa.brisque import cpu_odd_rows, cpu_rows
 from iqa.brisque.cpu_coefficients import RADIUS, ROWS
 from iqa.brisque.cpu_groups import add_group
-from iqa.brisque.cpu_join import write_sums
+from iqa.brisque.cpu_join import join, kept_size, strip_row, strip_sums, write_sums
 from iqa.brisque.cpu_planes import (
-    FRAME,
     INSIDE,
     KEPT,
+    OUTSIDE,
     RING,
     Lines,
     Plane,
     copy,
     lines_in,
-    numbers,
     plane_in,
 )  # fmt: skip
 from iqa.brisque.cpu_rows import LEFT, PHASES, READ_AHEAD, load_row
+from iqa.brisque.features import MOMENTS
 from iqa.images import Image
 from iqa.jit import row_kernel
 
@@ -47,26 +47,25 @@ def _mirror_ends(line: Any, stride: int, width: int) -> None:
     """Repeat the pixels of a line on either side of it, the last one first."""
     for x in range(LEFT):
         for out, source in ((-1 - x, x), (width + x, width - 1 - x)):
-            k, m = out + LEFT, source + LEFT
-            line[k % PHASES * stride + k // PHASES] = line[m % PHASES * stride + m // PHASES]
+            place = out % PHASES * stride + out // PHASES
+            line[place] = line[source % PHASES * stride + source // PHASES]
 
 
 @row_kernel
-def _halve(
-    full: Plane, half: Plane, row: int, row_weights: Array, column_weights: Array, lines: Lines
-) -> None:
+def _halve(full: Plane, half: Plane, row: int, weights: Array, lines: Lines) -> None:
     """Make a row of the half-size image."""
     size, half_size = PHASES * full.stride, PHASES * half.stride
-    inside, frame = half.pixels[INSIDE * half_size :], half.pixels[FRAME * half_size :]
+    inside, outside = INSIDE * half_size, OUTSIDE * half_size
     out = (row & (RING - 1)) * half_size
     first = 2 * row - LEFT
     for tap in range(cpu_odd_rows.TAPS):
         lines.at[tap] = (_mirrored(first + tap, full.height) & (RING - 1)) * size
-    count = numbers(full.width + 2 * LEFT)
-    at, wide = lines.at, len(half.wide_pixels) > 0
+    at, count, wide = lines.at, full.length, len(half.wide_pixels) > 0
+    taps = cpu_odd_rows.TAPS
+    row_weights, column_weights = weights[row * taps :], weights[full.height // 2 * taps :]
     for k in range(0, size, full.stride):
         if wide:
-            cpu_odd_rows.halve_down(full.pixels, k, at, row_weights[row], count, lines.wide_line)
+            cpu_odd_rows.halve_down(full.pixels, k, at, row_weights, count, lines.wide_line)
         else:
             cpu_rows.halve_down(
                 full.pixels, k, at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7], count,
@@ -75,57 +74,61 @@ def _halve(
     if wide:
         _mirror_ends(lines.wide_line, full.stride, full.width)
         cpu_odd_rows.halve_along(
-            lines.wide_line, full.stride, half.length, column_weights, inside, frame,
+            lines.wide_line, full.stride, half.length, column_weights, inside, outside,
             half.pixels, half.wide_pixels, out, half.stride,
         )  # fmt: skip
     else:
         _mirror_ends(lines.line, full.stride, full.width)
         cpu_rows.halve_along(
-            lines.line, full.stride, half.length, inside, frame, half.pixels, out, half.stride
-        )
+            lines.line, full.stride, half.length, half.whole, inside, outside,
+            half.pixels, out, half.stride,
+        )  # fmt: skip
 
 
 @row_kernel
-def _load(pixels: Image, y: int, plane: Plane, lines: Lines) -> None:
+def _load(pixels: Image, channels: int, y: int, plane: Plane, lines: Lines) -> None:
     """Row `y` of an image into the ring."""
-    channels = len(pixels) // (plane.height * plane.width)
-    size, margin, count = plane.width * channels, LEFT * channels, numbers(plane.width + 2 * LEFT)
-    row = PHASES * plane.stride
-    inside, frame = plane.pixels[INSIDE * row :], plane.pixels[FRAME * row :]
+    size, count, row = plane.width * channels, plane.length, PHASES * plane.stride
     start, out = y * size, (y & (RING - 1)) * row
-    if margin <= start and start + PHASES * count * channels + READ_AHEAD <= len(pixels):
-        load_row(
-            pixels, start - margin, channels, count, plane.stride, inside, frame, plane.pixels, out
-        )
-    else:
-        # A copy, so that no byte before or behind the image is read.
-        copy(pixels[start:], lines.pixels[margin : margin + size])
-        load_row(lines.pixels, 0, channels, count, plane.stride, inside, frame, plane.pixels, out)
+    if start + PHASES * count * channels + READ_AHEAD > len(pixels):
+        # A copy, so that no byte behind the image is read.
+        copy(pixels[start:], lines.pixels[:size])
+        pixels, start = lines.pixels, 0
+    load_row(
+        pixels, start, channels, count, plane.stride, plane.whole, INSIDE * row, OUTSIDE * row,
+        plane.pixels, out,
+    )  # fmt: skip
 
 
 @row_kernel
-def _keep_row(plane: Plane, slot: int, out: Floats) -> None:
+def _keep_row(plane: Plane, slot: int, kept: Floats, place: int) -> None:
     size = PHASES * plane.coefficient_stride
-    copy(plane.coefficients[slot * size :], out[:size])
+    copy(plane.coefficients[slot * size :], kept[place : place + size])
+
+
+@row_kernel
+def _keep_sums(plane: Plane, kept: Floats, place: int) -> None:
+    write_sums(plane.totals, plane.counts, kept[place : place + 2 * MOMENTS].view(np.float64))
 
 
 @row_kernel
 def sweep(
-    pixels: Image, height: int, width: int, first: int, last: int,
-    row_weights: Array, column_weights: Array, memory: Floats, sums: Array, seams: Floats,
+    pixels: Image, height: int, width: int, strip: int, first: int, last: int, weights: Array,
+    memory: Floats, kept: Floats, tables: Array, regressor: Array,
+    item: int, features: Array, values: Array,
 ) -> None:  # fmt: skip
     """Sums of a strip of an image, each row with itself and all but the first with the one above.
 
     Args:
         pixels: uint8 `[H * W * C]`.
         height, width: H and W.
-        first, last: the rows; `first` is even.
-        row_weights, column_weights: of the halving, `[H // 2, 9]` and see `cpu_odd_rows`; used
-            only where a side is odd.
+        strip, first, last: which one, and its rows; `first` is even.
+        weights: of the halving, where a side is odd: `[H // 2, 9]`, and see `cpu_odd_rows`.
         memory: `[memory_size(H, W)]`.
-        sums: `[2, 22]` of each scale.
-        seams: `[2, S]`, gets the first and the last row's coefficients of each scale, as `join`
-            takes them.
+        kept: `[S * kept_size(W)]`, for all strips; gets the sums, and the first and the last row's
+            coefficients of each scale.
+        tables, regressor, item, features, values: see `join`, which is done at once where there is
+            but one strip.
     """
     half_height = height // 2
     wide = height % 2 != 0 or width % 2 != 0
@@ -135,7 +138,7 @@ def sweep(
 
     row, half_row = first, first // 2
     half_first, half_last = half_row, half_height if last == height else last // 2
-    reach, seam = 5 if wide else 4, PHASES * full.coefficient_stride
+    reach, channels = 5 if wide else 4, len(pixels) // (height * width)
     source = max(half_row - RADIUS, 0)
     y = max(min(row - RADIUS, 2 * source - LEFT), 0)
     while row < last or half_row < half_last:
@@ -148,18 +151,20 @@ def sweep(
             group, end, origin = (row, last, first) if whole else (half_row, half_last, half_first)
             add_group(plane, group, end, group - origin, lines)
             if group == origin:
-                _keep_row(plane, 0, seams[0, 0 if whole else seam :])
+                _keep_row(plane, 0, kept, strip_row(strip, 0, 0 if whole else 1, width))
             if whole:
                 row += ROWS
             else:
                 half_row += ROWS
         elif source < half_height and y > min(2 * source + reach, height - 1):
-            _halve(full, half, source, row_weights, column_weights, lines)
+            _halve(full, half, source, weights, lines)
             source += 1
         else:
-            _load(pixels, y, full, lines)
+            _load(pixels, channels, y, full, lines)
             y += 1
-    _keep_row(full, last - 1 - first & KEPT - 1, seams[1])
-    _keep_row(half, half_last - 1 - half_first & KEPT - 1, seams[1, seam:])
-    write_sums(full.totals, full.counts, sums[0])
-    write_sums(half.totals, half.counts, sums[1])
+    _keep_row(full, last - 1 - first & KEPT - 1, kept, strip_row(strip, 1, 0, width))
+    _keep_row(half, half_last - 1 - half_first & KEPT - 1, kept, strip_row(strip, 1, 1, width))
+    _keep_sums(full, kept, strip_sums(strip, 0, width))
+    _keep_sums(half, kept, strip_sums(strip, 1, width))
+    if len(kept) == kept_size(width):
+        join(kept, height, width, tables, regressor, item, features, values)

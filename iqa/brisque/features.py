@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.gaussian import gaussian_window
-from iqa.jit import kernel
+from iqa.jit import row_kernel
 
 Array = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def fit_tables() -> Array:
     return np.stack([ratios, 1 / ratios[::-1], shapes, spreads])
 
 
-@kernel
+@row_kernel
 def nearest(table: Array, value: float) -> int:
     """Index of the entry of the ascending `table` nearest to a value; the lower one on a tie."""
     low, high = 0, len(table)
@@ -64,7 +64,7 @@ def nearest(table: Array, value: float) -> int:
     return above - int(value - table[above - 1] <= table[above] - value)
 
 
-@kernel
+@row_kernel
 def fit(moments: Array, pixels: int, tables: Array, out: Array) -> None:
     """Fit the generalised Gaussians of one scale (sections III.A and III.B of the paper).
 
@@ -93,7 +93,9 @@ def fit(moments: Array, pixels: int, tables: Array, out: Array) -> None:
         out[k], out[k + 1] = shapes[index], (right - left) * spreads[index]
         out[k + 2], out[k + 3] = left_variance, right_variance
         defined = defined and left_square > 0 and right_square > 0
-    if not defined or not np.isfinite(out).all():
+    for feature in out:
+        defined = defined and math.isfinite(feature)
+    if not defined:
         out[:] = np.nan
 
 

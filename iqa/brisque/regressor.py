@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.jit import kernel, row_kernel
+from iqa.jit import row_kernel
 from iqa.lanes import load as load_lanes
 from iqa.lanes import spread, sum_of
 
@@ -19,7 +19,6 @@ Array = NDArray[np.float64]
 
 LANES = 8
 BLOCK = 4 * LANES
-Tables = tuple[Array, Array, Array, float, float]
 WEIGHTS = Path(__file__).with_name("weights.npz")
 
 
@@ -45,22 +44,19 @@ class Regressor:
     provenance: dict[str, str]
 
     @cached_property
-    def tables(self) -> Tables:
+    def table(self) -> Array:
         """What `regress` takes."""
         span = self.feature_high - self.feature_low
         padding = (0, -len(self.coefficients) % BLOCK)
         blocks = np.pad(self.vectors, (padding, (0, 0))).reshape(-1, BLOCK, len(span))
-        return (
-            np.stack([2 / span, 2 * self.feature_low / span + 1]),
-            np.ascontiguousarray(blocks.swapaxes(1, 2)).reshape(-1),
-            np.pad(self.coefficients, padding),
-            self.gamma,
-            self.rho,
-        )
+        coefficients = np.pad(self.coefficients, padding).reshape(-1, 1, BLOCK)
+        blocks = np.concatenate([blocks.swapaxes(1, 2), coefficients], axis=1)
+        ends = [self.gamma, self.rho]
+        return np.concatenate([blocks.reshape(-1), 2 / span, 2 * self.feature_low / span + 1, ends])
 
     def scores(self, features: Array) -> Array:
         """Scores `[N]` of features `[N, 36]`; nan stays nan."""
-        return np.array([regress(row, *self.tables) for row in features])
+        return np.array([regress(row, self.table) for row in features])
 
 
 @row_kernel
@@ -86,33 +82,32 @@ def _exponential(x: Any) -> Any:
     return y
 
 
-@kernel
-def regress(
-    features: Array, scaling: Array, vectors: Array, coefficients: Array, gamma: float, rho: float
-) -> float:
+@row_kernel
+def regress(features: Array, table: Array) -> float:
     """Score of an image's features `[36]`; nan makes nan.
 
     Args:
         features: those of one image.
-        scaling: `[2, 36]` factor of each, and what to subtract then.
-        vectors: `[V / BLOCK, 36, BLOCK]` the support vectors, flat, in the order they are read in.
-        coefficients: `[V]`.
-        gamma, rho: see `Regressor`.
+        table: in the order it is read in: of each `BLOCK` support vectors `[36, BLOCK]` and the
+            coefficients, then a factor for each feature, what to subtract then, gamma and rho.
     """
+    gamma, rho = table[len(table) - 2], table[len(table) - 1]
+    factors = len(table) - 2 - 2 * len(features)
     factor, totals, place = spread(-gamma), spread(0.0), 0
-    for v in range(0, len(coefficients), BLOCK):
+    while place < factors:
         a = b = c = d = spread(0.0)
-        for k in range(len(features)):
-            feature = spread(features[k] * scaling[0, k] - scaling[1, k])
-            a = a + _squared(feature, vectors, place)
-            b = b + _squared(feature, vectors, place + LANES)
-            c = c + _squared(feature, vectors, place + 2 * LANES)
-            d = d + _squared(feature, vectors, place + 3 * LANES)
+        for k in range(factors, factors + len(features)):
+            feature = spread(features[k - factors] * table[k] - table[k + len(features)])
+            a = a + _squared(feature, table, place)
+            b = b + _squared(feature, table, place + LANES)
+            c = c + _squared(feature, table, place + 2 * LANES)
+            d = d + _squared(feature, table, place + 3 * LANES)
             place += BLOCK
-        totals = totals + load_lanes(coefficients, v, a) * _exponential(factor * a)
-        totals = totals + load_lanes(coefficients, v + LANES, a) * _exponential(factor * b)
-        totals = totals + load_lanes(coefficients, v + 2 * LANES, a) * _exponential(factor * c)
-        totals = totals + load_lanes(coefficients, v + 3 * LANES, a) * _exponential(factor * d)
+        totals = totals + load_lanes(table, place, a) * _exponential(factor * a)
+        totals = totals + load_lanes(table, place + LANES, a) * _exponential(factor * b)
+        totals = totals + load_lanes(table, place + 2 * LANES, a) * _exponential(factor * c)
+        totals = totals + load_lanes(table, place + 3 * LANES, a) * _exponential(factor * d)
+        place += BLOCK
     return sum_of(totals) - rho
 
 

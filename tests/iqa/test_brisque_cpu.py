@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from iqa import brisque
 from iqa.brisque import cpu, reference, regressor
+from iqa.brisque.cpu_rows import LANES, PHASES
 from iqa.images import Image as Pixels
 from tests.iqa.content import KINDS, PHOTOGRAPHS, photograph, picture
 
@@ -56,8 +57,18 @@ def test_any_content_and_shape_scores_as_the_reference(image: Pixels) -> None:
 def test_an_image_of_several_strips_scores_as_the_reference(
     kind: str, height: int, width: int
 ) -> None:
-    assert len(cpu.strips(height)) > 1
+    assert len(cpu.plan(height, width).strips) > 1
     assert_as_reference(picture(kind, height, width, 3, 1))
+
+
+@pytest.mark.parametrize("kind", ["photograph", "noise", "text"])
+@pytest.mark.parametrize("width", [64, 128, 256, 384, 448, 512, 768, 832])
+def test_widths_about_whole_vectors_and_blocks_score_as_the_reference(
+    kind: str, width: int
+) -> None:
+    assert width % (PHASES * LANES) == 0
+    for columns in range(width - 3, width + 4):
+        assert_as_reference(picture(kind, 20, columns, 3, width))
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
@@ -78,7 +89,7 @@ def test_no_bit_depends_on_batch_order_or_threads(images: list[Pixels], order: A
 
 def test_no_bit_of_a_large_image_depends_on_threads() -> None:
     image = picture("photograph", 1901, 330, 3, 3)
-    assert len(cpu.strips(len(image))) > 1
+    assert len(cpu.plan(*image.shape[:2]).strips) > 1
     scores = [brisque.score([image], features=True, threads=threads) for threads in (1, 2, 3, 7)]
     assert len({each.features.tobytes() for each in scores if each.features is not None}) == 1
     assert len({each.values.tobytes() for each in scores}) == 1
