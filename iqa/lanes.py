@@ -273,6 +273,30 @@ def zero_below(typing: Any, lanes: Any, limit: Any) -> Any:
 
 
 @compiled
+def between(typing: Any, first: Any, last: Any, lanes: Any, other: Any) -> Any:
+    """The numbers at places `first` to `last` (exclusive), of `other` in place of the rest."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        places = ir.VectorType(arguments[0].type, lanes.count)
+        everywhere = ir.Constant(ir.VectorType(INDEX, lanes.count), [0] * lanes.count)
+        place = ir.Constant(places, list(range(lanes.count)))
+
+        def bound(index: Any) -> Any:
+            blank = ir.Constant(places, ir.Undefined)
+            return builder.shuffle_vector(
+                builder.insert_element(blank, index, INDEX(0)), blank, everywhere
+            )
+
+        inside = builder.and_(
+            builder.icmp_signed(">=", place, bound(arguments[0])),
+            builder.icmp_signed("<", place, bound(arguments[1])),
+        )
+        return builder.select(inside, *arguments[2:])
+
+    return lanes(types.intp, types.intp, lanes, lanes), generate
+
+
+@compiled
 def ones(typing: Any, word: Any) -> Any:
     """How many bits of an unsigned integer are set."""
 

@@ -116,18 +116,12 @@ def blur_down(bands: Bands, run: int, w: Any, tile: Real) -> None:
     at = run % 2 * LANES
     # What is left of a run in one of the two places is in the other one, or else the third.
     copy = 2 * LANES - 2 * at
-    if run < bands.runs:
-        for k in range(2 * PHASES):
-            which, phase = k // PHASES, k % PHASES
-            i = which * bands.size + run * RUN_SIZE + phase * PHASE
-            o = which * 2 * FIELD + phase * SPAN + at
-            for lane in range(0, LANES, count_of(w[0])):
-                j, m = i + lane, o + lane
-                _blur_column(
-                    bands.ring, bands.old + j, bands.middle + j, bands.new + j, w, tile, m, m + copy
-                )
-    else:
-        nothing = w[0] - w[0]
-        for i in range(at, FIELDS * FIELD, SPAN):
-            for lane in range(0, LANES, count_of(w[0])):
-                _store_both(tile, i + lane, i + lane + copy, nothing)
+    for k in range(2 * PHASES):
+        which, phase = k // PHASES, k % PHASES
+        i = which * bands.size + run * RUN_SIZE + phase * PHASE
+        o = which * 2 * FIELD + phase * SPAN + at
+        for lane in range(0, LANES, count_of(w[0])):
+            j, m = i + lane, o + lane
+            _blur_column(
+                bands.ring, bands.old + j, bands.middle + j, bands.new + j, w, tile, m, m + copy
+            )

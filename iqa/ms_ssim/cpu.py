@@ -75,8 +75,9 @@ class _Pair:
 
     def __init__(self, reference: Image, distorted: Image, mapped: bool) -> None:
         height, width, self.channels = reference.shape
-        self.x = contiguous(reference).reshape(height, -1)
-        self.y = contiguous(distorted).reshape(height, -1)
+        self.stride = width * self.channels
+        self.x = contiguous(reference).reshape(-1)
+        self.y = contiguous(distorted).reshape(-1)
         self.geometry = _geometry(height, width)
         # Of each block, sums `[5, C]` of what its windows lack to 1.
         self.losses = np.empty((len(self.geometry.blocks), SCALES, self.channels))
@@ -90,7 +91,7 @@ class _Pair:
         down, across = self.geometry.blocks[block]
         row, column = self.geometry.corners[block]
         sweep(
-            self.x, self.y, self.channels, down, across, tolerance,
+            self.x, self.y, self.stride, self.channels, down, across, tolerance,
             _buffers.lines, self.map[row:, column:], self.losses[block],
         )  # fmt: skip
 

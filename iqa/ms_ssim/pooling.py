@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 from numpy.typing import NDArray
 
 from iqa.gaussian import gaussian_window
+from iqa.jit import kernel
 
 Array = NDArray[np.float64]
 
@@ -19,6 +18,7 @@ C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
 
 
+@kernel
 def combine(terms: Array) -> float:
     """Score: the terms of the scales combined (equation 7 of the paper), averaged over channels.
 
@@ -26,11 +26,12 @@ def combine(terms: Array) -> float:
         terms: `[5, C]` mean contrast-structure of each scale and channel; last row: mean SSIM. A
             negative one counts as 0, as in piq.
     """
-    powers = np.maximum(terms, 0) ** EXPONENTS[:, None]
-    # Written so because NumPy's `prod` and `mean` take as long as the kernel for many pixels.
     total = 0.0
-    for channel in powers.T.tolist():
-        total += prod(channel)
+    for channel in range(terms.shape[1]):
+        product = 1.0
+        for scale in range(SCALES):
+            product *= max(terms[scale, channel], 0.0) ** EXPONENTS[scale]
+        total += product
     return total / terms.shape[1]
 
 

@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.jit import block_kernel, row_kernel
-from iqa.lanes import byte_of, evens, load, odds, pixels, prefetch, spread, store
+from iqa.lanes import (
+    byte_of,
+    evens,
+    load,
+    odds,
+    pixels,
+    prefetch,
+    spread,
+    store,
+)
 
 Samples = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -26,89 +35,176 @@ Integers = NDArray[np.int64]
 LANES = 16
 PHASES = 4
 RUN = PHASES * LANES
+PAIR = 2 * RUN
 BAND = 8
 # One row in so many makes the centres, and one column; few patterns have such a period.
-SAMPLED = 13
+SAMPLED_ROWS, SAMPLED_COLUMNS = 29, 13
 # From a row to the next, from a phase to the next, and from a run to the next.
 ROW, PHASE, RUN_SIZE = LANES, BAND * LANES, PHASES * BAND * LANES
 
 
 @row_kernel
 def centre_of(
-    image: Image, rows: Integers, columns: Integers, channels: int, channel: int
+    image: Image, rows: Integers, columns: Integers, channels: int, stride: int, channel: int
 ) -> float:
     """Mean of some pixels of one channel of a block, as a whole number."""
     total = count = np.int64(0)
-    for step in range(0, len(rows), SAMPLED):
-        row = image[rows[step]]
-        for j in range(0, len(columns), SAMPLED):
-            total += np.int64(row[np.uint64(columns[j] * channels + channel)])
+    for step in range(0, len(rows), SAMPLED_ROWS):
+        place = rows[step] * stride + channel
+        for j in range(0, len(columns), SAMPLED_COLUMNS):
+            total += np.int64(image[np.uint64(place + columns[j] * channels)])
             count += 1
     return float(np.rint(total / count))
 
 
 @row_kernel
-def gather(row: Image, columns: Integers, channels: int, channel: int, out: Image) -> None:
-    """Copy pixels of one channel of a row; the last one goes on to the end of `out`."""
-    count = min(len(columns), len(out))
-    for j in range(count):
-        out[j] = row[np.uint64(columns[j] * channels + channel)]
-    out[count:] = out[count - 1]
+def gather(
+    image: Image, place: int, columns: Integers, irregular: int, channels: int, out: Image
+) -> None:
+    """Copy the pixels of two runs of a row, of which the first ones are not consecutive.
+
+    Args:
+        place: where the row begins.
+        columns: which pixels the two runs are; what is beyond the image's end stays as it is.
+        irregular: so many of the columns are not followed by the next one.
+        out: gets all channels.
+    """
+    begin = place + (columns[irregular] - irregular) * channels
+    for i in range(0, PAIR * channels, RUN):
+        if 0 <= begin + i <= len(image) - RUN:
+            store(out, i, pixels(image, begin + i, 1))
+        else:
+            for j in range(max(i, -begin), min(i + RUN, len(image) - begin)):
+                out[np.uint64(j)] = image[np.uint64(begin + j)]
+    for j in range(irregular):
+        for channel in range(channels):
+            out[np.uint64(j * channels + channel)] = image[
+                np.uint64(place + columns[j] * channels + channel)
+            ]
 
 
 @block_kernel
 def split(
-    x: Image, y: Image, first: int, channels: int, runs: int, ahead: int, centre_x: float,
-    centre_y: float, u: Samples, v: Samples,
+    x: Image, y: Image, rows: Integers, first: int, channels: int, pairs: int, ahead: int,
+    centre_x: float, centre_y: float, u: Samples, v: Samples, half_u: Samples, half_v: Samples,
 ) -> None:  # fmt: skip
-    """Samples of one channel of a row of both images, less their centres, in a row of a band.
+    """Samples of one channel of 8 rows of both images, less their centres; and the next scale's.
 
     Args:
-        first: where the channel's first pixel is in both rows.
-        runs: so many of 64 pixels.
+        rows: where they begin.
+        first: how much further the channel's first pixel is.
+        pairs: so many of two runs.
         ahead: bytes so much further will be wanted soon.
+        u, v: the band.
+        half_u, half_v: the half of a band that they make at the next scale.
     """
     less, more = spread(np.float32(centre_x)), spread(np.float32(centre_y))
-    for run in range(runs):
-        i, o = first + channels * run * RUN, run * RUN_SIZE
-        for line in range(channels):
-            prefetch(x, i + ahead + line * RUN)
-            prefetch(y, i + ahead + line * RUN)
-        if channels == 1:
-            _split_run(pixels(x, i, 1), pixels(y, i, 1), less, more, o, u, v)
-        else:
-            _split_run(pixels(x, i, 3), pixels(y, i, 3), less, more, o, u, v)
+    for pair in range(pairs):
+        for row in range(0, BAND, 2):
+            i = first + channels * pair * PAIR
+            upper, lower = rows[row] + i, rows[row + 1] + i
+            k, o = channels * RUN, 2 * pair * RUN_SIZE + row * ROW
+            for line in range(0, 2 * k, RUN):
+                prefetch(x, upper + ahead + line)
+                prefetch(y, upper + ahead + line)
+                prefetch(x, lower + ahead + line)
+                prefetch(y, lower + ahead + line)
+            if channels == 1:
+                a = (
+                    pixels(x, upper, 1),
+                    pixels(y, upper, 1),
+                    pixels(x, lower, 1),
+                    pixels(y, lower, 1),
+                )
+                upper, lower = upper + k, lower + k
+                b = (
+                    pixels(x, upper, 1),
+                    pixels(y, upper, 1),
+                    pixels(x, lower, 1),
+                    pixels(y, lower, 1),
+                )
+            else:
+                a = (
+                    pixels(x, upper, 3),
+                    pixels(y, upper, 3),
+                    pixels(x, lower, 3),
+                    pixels(y, lower, 3),
+                )
+                upper, lower = upper + k, lower + k
+                b = (
+                    pixels(x, upper, 3),
+                    pixels(y, upper, 3),
+                    pixels(x, lower, 3),
+                    pixels(y, lower, 3),
+                )
+            left = _split_runs(a, less, more, o, u, v)
+            right = _split_runs(b, less, more, o + RUN_SIZE, u, v)
+            o = pair * RUN_SIZE + row // 2 * ROW
+            _store_halves(left[0], right[0], o, half_u)
+            _store_halves(left[1], right[1], o, half_v)
 
 
 @row_kernel
-def _split_run(x: Any, y: Any, less: Any, more: Any, o: int, u: Samples, v: Samples) -> None:
-    _split(byte_of(x, 0, less) - less, byte_of(y, 0, less) - more, o, u, v)
-    _split(byte_of(x, 1, less) - less, byte_of(y, 1, less) - more, o + PHASE, u, v)
-    _split(byte_of(x, 2, less) - less, byte_of(y, 2, less) - more, o + 2 * PHASE, u, v)
-    _split(byte_of(x, 3, less) - less, byte_of(y, 3, less) - more, o + 3 * PHASE, u, v)
+def _split_runs(rows: Any, less: Any, more: Any, o: int, u: Samples, v: Samples) -> Any:
+    """A run of two rows, each of both images; returns the means of its 2x2 samples."""
+    a = _split_run(rows[0], rows[1], less, more, o, u, v)
+    b = _split_run(rows[2], rows[3], less, more, o + ROW, u, v)
+    return _means(a[0], b[0]), _means(a[1], b[1])
 
 
 @row_kernel
-def _split(x: Any, y: Any, i: int, u: Samples, v: Samples) -> None:
-    store(u, i, x - y)
-    store(v, i, x + y)
+def _split_run(x: Any, y: Any, less: Any, more: Any, o: int, u: Samples, v: Samples) -> Any:
+    a, e = byte_of(x, 0, less) - less, byte_of(y, 0, less) - more
+    b, f = byte_of(x, 1, less) - less, byte_of(y, 1, less) - more
+    c, g = byte_of(x, 2, less) - less, byte_of(y, 2, less) - more
+    d, h = byte_of(x, 3, less) - less, byte_of(y, 3, less) - more
+    differences, sums = (a - e, b - f, c - g, d - h), (a + e, b + f, c + g, d + h)
+    _store_run(differences, o, u)
+    _store_run(sums, o, v)
+    return differences, sums
+
+
+@row_kernel
+def _store_run(a: Any, o: int, out: Samples) -> None:
+    store(out, o, a[0])
+    store(out, o + PHASE, a[1])
+    store(out, o + 2 * PHASE, a[2])
+    store(out, o + 3 * PHASE, a[3])
+
+
+@row_kernel
+def _means(a: Any, b: Any) -> Any:
+    """Means of 2x2 samples of a run of two rows."""
+    quarter = spread(np.float32(0.25))
+    return quarter * ((a[0] + a[1]) + (b[0] + b[1])), quarter * ((a[2] + a[3]) + (b[2] + b[3]))
+
+
+@row_kernel
+def _store_halves(left: Any, right: Any, o: int, out: Samples) -> None:
+    """Put the means of two neighbouring runs into one."""
+    store(out, o, evens(left[0], right[0]))
+    store(out, o + PHASE, evens(left[1], right[1]))
+    store(out, o + 2 * PHASE, odds(left[0], right[0]))
+    store(out, o + 3 * PHASE, odds(left[1], right[1]))
 
 
 @block_kernel
-def halve(rows: Samples, runs: int, out: Samples) -> None:
-    """Means of 2x2 samples of a band's row and the next one, as a row of another band."""
-    quarter = spread(np.float32(0.25))
+def halve(band: Samples, runs: int, out: Samples) -> None:
+    """Means of 2x2 samples of a band, as half of a band of so many runs."""
     for run in range(runs):
-        for pair in range(2):
-            i = 2 * run * RUN_SIZE + 2 * pair * PHASE
-            a, b = _sum_of_blocks(rows, i, quarter), _sum_of_blocks(rows, i + RUN_SIZE, quarter)
-            o = run * RUN_SIZE + pair * PHASE
-            store(out, o, evens(a, b))
-            store(out, o + 2 * PHASE, odds(a, b))
+        for row in range(0, BAND, 2):
+            i = 2 * run * RUN_SIZE + row * ROW
+            _store_halves(
+                _means(_load_run(band, i), _load_run(band, i + ROW)),
+                _means(_load_run(band, i + RUN_SIZE), _load_run(band, i + RUN_SIZE + ROW)),
+                run * RUN_SIZE + row // 2 * ROW, out,
+            )  # fmt: skip
 
 
 @row_kernel
-def _sum_of_blocks(rows: Samples, i: int, quarter: Any) -> Any:
-    k = i + PHASE
-    upper = load(rows, i, quarter) + load(rows, k, quarter)
-    return quarter * (upper + (load(rows, i + ROW, quarter) + load(rows, k + ROW, quarter)))
+def _load_run(band: Samples, i: int) -> Any:
+    like = spread(np.float32(0))
+    return (
+        load(band, i, like), load(band, i + PHASE, like),
+        load(band, i + 2 * PHASE, like), load(band, i + 3 * PHASE, like),
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from iqa.jit import block_kernel, row_kernel
 from iqa.ms_ssim import samples, windows
 from iqa.ms_ssim.columns import FIELD, FIELDS, TAPS, TAPS_32, Bands
 from iqa.ms_ssim.pooling import SCALES
-from iqa.ms_ssim.samples import BAND, LANES, PHASES, ROW, RUN, RUN_SIZE, Samples
+from iqa.ms_ssim.samples import BAND, LANES, PAIR, PHASES, ROW, RUN, RUN_SIZE, Integers, Samples
 from iqa.ms_ssim.spans import MARGIN, Span
 from iqa.ms_ssim.windows import Array
 
@@ -27,22 +27,24 @@ class Lines(NamedTuple):
     """The line buffers of a sweep; nothing is taken over from one block or channel to the next.
 
     Attributes:
-        planes: uint8 `[2, 64]`, of each image a run of pixels that are not consecutive.
-        rings: float32, of each scale `[2 fields, 3 bands, R + 1 runs, 4, 8, 16]`, as compact as the
-            block's width R allows; the last run is zero.
+        rows: `[2, 8]`, where the rows of a band begin, in the images and in `planes`.
+        planes: uint8 `[2, 8 * 128 * 3]`, of each image 8 rows of two runs of pixels that cannot be
+            taken where they are.
+        rings: float32, of each scale `[2 fields, 3 bands, R runs, 4, 8, 16]`, as compact as the
+            block's width allows.
         tile32, tile64: see `columns`.
-        loss, kept: float32 `[P]`, what `windows.contrast` makes of a band.
+        loss: float32 `[P / 4]`, what `windows.contrast` makes of a band.
         made: float64 `[6, 64]`, window mean and variance of u and those of v, of one row of a run;
             then losses.
-        sums: float64 `[5, P]`, of each scale's windows down each column.
+        sums: float64 `[5, P / 4]`, of each scale's windows down each 4 columns.
     """
 
+    rows: Integers
     planes: Image
     rings: Samples
     tile32: Samples
     tile64: Array
     loss: Samples
-    kept: Samples
     made: Array
     sums: Array
 
@@ -52,14 +54,14 @@ def lines(columns: int) -> Lines:
     pixels = -(-columns // RUN) * RUN
     size = sum(_ring_size(columns, scale) for scale in range(SCALES))
     return Lines(
-        _aligned((2, RUN), np.uint8),
+        _aligned((2, BAND), np.int64),
+        _aligned((2, BAND * PAIR * 3), np.uint8),
         _aligned((size,), np.float32),
         _aligned((FIELDS * FIELD,), np.float32),
         _aligned((FIELDS * FIELD,), np.float64),
-        _aligned((pixels,), np.float32),
-        _aligned((pixels,), np.float32),
+        _aligned((pixels // PHASES,), np.float32),
         _aligned((SSIM + 1, RUN), np.float64),
-        _aligned((SCALES, pixels), np.float64),
+        _aligned((SCALES, pixels // PHASES), np.float64),
     )
 
 
@@ -77,8 +79,14 @@ def _runs(columns: int) -> int:
 
 
 @row_kernel
+def _pairs(columns: int, scale: int) -> int:
+    """How many pairs of runs a scale of a block has; every pair becomes a run of the next scale."""
+    return (columns + (PAIR << scale) - 1) // (PAIR << scale)
+
+
+@row_kernel
 def _band_size(columns: int, scale: int) -> int:
-    return (_runs(columns >> scale) + 1) * RUN_SIZE
+    return 2 * _pairs(columns, scale) * RUN_SIZE
 
 
 @row_kernel
@@ -88,58 +96,73 @@ def _ring_size(columns: int, scale: int) -> int:
 
 @row_kernel
 def _split(
-    x: Image, y: Image, channels: int, channel: int, across: Span, centre_x: float,
-    centre_y: float, u: Samples, v: Samples, planes: Image,
+    x: Image, y: Image, stride: int, channels: int, channel: int, band: int, down: Span,
+    across: Span, centre_x: float, centre_y: float, buffers: Lines, u: Samples, v: Samples,
+    half_u: Samples, half_v: Samples,
 ) -> None:  # fmt: skip
-    """Samples of a row of both images.
+    """Samples of a band of both images, and what they make of the next scale.
 
-    Runs of consecutive pixels are taken where they are, up to two others are put together first.
+    Pairs of runs are taken where they are, but for one whose pixels are not consecutive and one
+    that goes on beyond the last row.
     """
-    source, regular, runs = across.source, across.regular, _runs(len(across.source))
+    source, regular, pairs = across.source, across.regular, _pairs(len(across.source), 0)
+    rows, places = buffers.rows
+    for row in range(BAND):
+        rows[row] = down.source[min(band * BAND + row, len(down.source) - 1)] * stride
+        places[row] = row * PAIR * channels
     shift = source[regular] - regular
-    start = _runs(regular)
-    stop = max(start, min(runs, (len(x) // channels - shift) // RUN))
-    first, o = (shift + start * RUN) * channels + channel, start * RUN_SIZE
-    samples.split(x, y, first, channels, stop - start, len(x), centre_x, centre_y, u[o:], v[o:])
-    for other in range(start + runs - stop):
-        run = other if other < start else other - start + stop
-        o, columns = run * RUN_SIZE, source[run * RUN :]
-        samples.gather(x, columns, channels, channel, planes[0])
-        samples.gather(y, columns, channels, channel, planes[1])
-        samples.split(planes[0], planes[1], 0, 1, 1, 0, centre_x, centre_y, u[o:], v[o:])
+    start = 1 if regular > 0 else 0
+    stop = max(start, min(pairs, ((len(x) - rows[BAND - 1]) // channels - shift) // PAIR))
+    samples.split(
+        x, y, rows, (shift + start * PAIR) * channels + channel, channels, stop - start,
+        BAND * stride, centre_x, centre_y, u[start * 2 * RUN_SIZE :], v[start * 2 * RUN_SIZE :],
+        half_u[start * RUN_SIZE :], half_v[start * RUN_SIZE :],
+    )  # fmt: skip
+    for other in range(start + pairs - stop):
+        pair = other if other < start else other - start + stop
+        columns, irregular = source[pair * PAIR :], regular if pair == 0 else 0
+        for row in range(BAND):
+            for image, plane in ((x, buffers.planes[0]), (y, buffers.planes[1])):
+                samples.gather(image, rows[row], columns, irregular, channels, plane[places[row] :])
+        samples.split(
+            buffers.planes[0], buffers.planes[1], places, channel, channels, 1, 0, centre_x,
+            centre_y, u[pair * 2 * RUN_SIZE :], v[pair * 2 * RUN_SIZE :],
+            half_u[pair * RUN_SIZE :], half_v[pair * RUN_SIZE :],
+        )  # fmt: skip
 
 
 @row_kernel
 def _add_fast(
-    bands: Bands, first: int, last: int, runs: int, tolerance: float, buffers: Lines, sums: Array
-) -> bool:
+    bands: Bands, first: int, last: int, left: int, right: int, tolerance: float, buffers: Lines,
+    sums: Array,
+) -> bool:  # fmt: skip
     """Add the losses of a band of windows, made in float32, unless they are too delicate for that.
 
     Args:
         first, last: which of the 8 rows.
-        runs: in so many runs.
+        left, right: which columns.
         sums: of the channel.
     """
-    windows.contrast(bands, first, last, runs, TAPS_32, buffers.tile32, buffers.loss, buffers.kept)
-    # A row and a phase stand for the others, as windows overlap.
-    good = windows.risk(buffers.kept, runs) <= tolerance
-    if good:
-        windows.accumulate(buffers.loss[: runs * RUN], 2.0, sums[: runs * RUN])
-    return good
+    loss = buffers.loss
+    risk = windows.contrast(bands, first, last, left, right, TAPS_32, buffers.tile32, loss)
+    if risk <= tolerance:
+        windows.accumulate(loss, sums[: _runs(right) * LANES])
+        return True
+    return False
 
 
 @row_kernel
 def _add_exact(
-    bands: Bands, first: int, last: int, runs: int, kind: int, add: bool, centre_u: float,
-    centre_v: float, across: Span, share: float, buffers: Lines, sums: Array, local: Samples,
+    bands: Bands, first: int, last: int, left: int, right: int, kind: int, add: bool,
+    centre_u: float, centre_v: float, share: float, buffers: Lines, sums: Array, local: Samples,
 ) -> None:  # fmt: skip
     """The same in float64; subtract a share of 1 - SSIM from the rows of `local`."""
     tile, made = buffers.tile64, buffers.made
-    left, right = across.windows[0]
     windows.blur_down_exact(bands, 0, TAPS, tile)
-    for run in range(runs):
-        start, stop = run * RUN, run * RUN + RUN
-        windows.blur_down_exact(bands, run + 1, TAPS, tile)
+    for run in range(_runs(right)):
+        start = run * RUN
+        if run + 1 < bands.runs:
+            windows.blur_down_exact(bands, run + 1, TAPS, tile)
         for row in range(first, last):
             for which in range(0, FIELDS, 2):
                 windows.blur_along(
@@ -149,92 +172,81 @@ def _add_exact(
                 made[0], made[1], made[2], made[3], centre_u, centre_v, made[CONTRAST], made[SSIM]
             )
             if add:
-                windows.accumulate(made[kind], 1.0, sums[start:stop])
+                windows.accumulate_run(made[kind], left - start, right - start, sums[run * LANES :])
             if local.size > 0:
-                for column in range(max(left, start), min(right, stop)):
+                for column in range(max(left, start), min(right, start + RUN)):
                     local[row - first, column - left] -= share * made[SSIM, _place(column - start)]
 
 
 @row_kernel
 def _place(column: int) -> int:
-    """Where a pixel of a row of runs is."""
-    return column // RUN * RUN + column % PHASES * LANES + column % RUN // PHASES
+    """Where a sample of a run is."""
+    return column % PHASES * LANES + column // PHASES
 
 
 @row_kernel
 def _sweep(
-    x: Image, y: Image, channels: int, channel: int, down: Span, across: Span, tolerance: float,
-    buffers: Lines, local: Samples, out: Array,
+    x: Image, y: Image, stride: int, channels: int, channel: int, down: Span, across: Span,
+    tolerance: float, buffers: Lines, local: Samples, out: Array,
 ) -> None:  # fmt: skip
     rings, sums, width = buffers.rings, buffers.sums, len(across.source)
-    offset = 0
     for scale in range(SCALES):
-        size = _band_size(width, scale)
-        sums[scale, : _runs(width >> scale) * RUN] = 0
-        for band in range(1, 2 * BANDS + 1):
-            end = offset + band * size
-            rings[end - RUN_SIZE : end] = 0
-        offset += 2 * BANDS * size
-    centre_x = samples.centre_of(x, down.source, across.source, channels, channel)
-    centre_y = samples.centre_of(y, down.source, across.source, channels, channel)
+        sums[scale, : _runs(across.windows[scale, 1]) * LANES] = 0
+    centre_x = samples.centre_of(x, down.source, across.source, channels, stride, channel)
+    centre_y = samples.centre_of(y, down.source, across.source, channels, stride, channel)
+    centre_u, centre_v = centre_x - centre_y, centre_x + centre_y
 
-    for step in range(len(down.source)):
-        line = down.source[step]
-        size = _band_size(width, 0)
-        at = step // BAND % BANDS * size + step % BAND * ROW
-        _split(
-            x[line], y[line], channels, channel, across, centre_x, centre_y, rings[at:],
-            rings[BANDS * size + at :], buffers.planes,
-        )  # fmt: skip
-        row = step
+    steps = (len(down.source) + BAND - 1) // BAND
+    for step in range(steps):
         offset = 0
         for scale in range(SCALES):
-            size = _band_size(width, scale)
-            ring = rings[offset:]
-            end = down.windows[scale, 1] + MARGIN
-            if row < end and (row % BAND == BAND - 1 or row == end - 1):
-                band = row // BAND
-                top = band * BAND - MARGIN
-                first = max(down.windows[scale, 0] - top, 0)
-                last = min(down.windows[scale, 1] - top, BAND)
-                runs = _runs(across.windows[scale, 1])
-                mapped = scale == 0 and local.size > 0
-                if first < last:
-                    bands = Bands(
-                        ring, (band + 1) % BANDS * size, (band + 2) % BANDS * size,
-                        band % BANDS * size, BANDS * size,
-                        _runs(across.windows[scale, 1] + MARGIN),
-                    )  # fmt: skip
-                    good = (
-                        tolerance > 0
-                        and scale < SCALES - 1
-                        and _add_fast(bands, first, last, runs, tolerance, buffers, sums[scale])
-                    )
-                    if mapped or not good:
-                        above = top + first - down.windows[0, 0] if mapped else 0
-                        _add_exact(
-                            bands, first, last, runs, SSIM if scale == SCALES - 1 else CONTRAST,
-                            not good, centre_x - centre_y, centre_x + centre_y, across,
-                            1 / channels, buffers, sums[scale],
-                            local[above:] if mapped else local[:0],
-                        )  # fmt: skip
-            if row % 2 == 0 or scale == SCALES - 1:
+            if (step + 1) % (1 << scale) != 0 and step + 1 < steps:
                 break
-            above = row // BAND % BANDS * size + (row - 1) % BAND * ROW
-            row //= 2
+            band = step >> scale
+            size = _band_size(width, scale)
+            ring, at = rings[offset:], band % BANDS * size
             offset += 2 * BANDS * size
-            smaller = _band_size(width, scale + 1)
-            at = offset + row // BAND % BANDS * smaller + row % BAND * ROW
-            for field in range(2):
-                samples.halve(
-                    ring[field * BANDS * size + above :], _runs(width >> scale + 1),
-                    rings[field * BANDS * smaller + at :],
+            if scale < SCALES - 1:
+                smaller = _band_size(width, scale + 1)
+                half = offset + band // 2 % BANDS * smaller + band % 2 * (BAND // 2) * ROW
+                half_u, half_v = rings[half:], rings[half + BANDS * smaller :]
+                if scale == 0:
+                    _split(
+                        x, y, stride, channels, channel, step, down, across, centre_x, centre_y,
+                        buffers, ring[at:], ring[BANDS * size + at :], half_u, half_v,
+                    )  # fmt: skip
+                else:
+                    runs = _pairs(width, scale)
+                    samples.halve(ring[at:], runs, half_u)
+                    samples.halve(ring[BANDS * size + at :], runs, half_v)
+            top = band * BAND - MARGIN
+            first = max(down.windows[scale, 0] - top, 0)
+            last = min(down.windows[scale, 1] - top, BAND)
+            if first >= last:
+                continue
+            left, right = across.windows[scale]
+            bands = Bands(
+                ring, (band + 1) % BANDS * size, (band + 2) % BANDS * size, at, BANDS * size,
+                _runs(right + MARGIN),
+            )  # fmt: skip
+            good = (
+                tolerance > 0
+                and scale < SCALES - 1
+                and _add_fast(bands, first, last, left, right, tolerance, buffers, sums[scale])
+            )
+            mapped = scale == 0 and local.size > 0
+            if mapped or not good:
+                above = top + first - down.windows[0, 0] if mapped else 0
+                _add_exact(
+                    bands, first, last, left, right, SSIM if scale == SCALES - 1 else CONTRAST,
+                    not good, centre_u, centre_v, 1 / channels, buffers, sums[scale],
+                    local[above:] if mapped else local[:0],
                 )  # fmt: skip
 
     for scale in range(SCALES):
         total = 0.0
-        for column in range(across.windows[scale, 0], across.windows[scale, 1]):
-            total += sums[scale, _place(column)]
+        for i in range(_runs(across.windows[scale, 1]) * LANES):
+            total += sums[scale, i]
         out[scale, channel] = total
 
 
@@ -242,6 +254,7 @@ def _sweep(
 def sweep(
     x: Image,
     y: Image,
+    stride: int,
     channels: int,
     down: tuple[Any, ...],
     across: tuple[Any, ...],
@@ -253,7 +266,8 @@ def sweep(
     """Sum a block's windows, one channel after the other: the rings of one fit into the cache.
 
     Args:
-        x, y: uint8 `[H, W * C]`.
+        x, y: uint8 `[H * W * C]`.
+        stride: W * C.
         channels: C.
         down, across: the block, by two `Span`s as plain tuples: Numba takes long over named ones.
         tolerance: bands whose `windows.risk` is above it are made in float64.
@@ -264,8 +278,8 @@ def sweep(
     """
     for channel in range(channels):
         _sweep(
-            x, y, channels, channel, Span(*down), Span(*across), tolerance, Lines(*buffers), local,
-            out,
+            x, y, stride, channels, channel, Span(*down), Span(*across), tolerance,
+            Lines(*buffers), local, out,
         )  # fmt: skip
 
 

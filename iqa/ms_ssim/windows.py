@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.jit import block_kernel, row_kernel
-from iqa.lanes import count_of, load, spread, store, sum_of
+from iqa.lanes import between, count_of, load, spread, store, sum_of
 from iqa.ms_ssim.columns import (
     FIELD,
     GAIN,
@@ -30,7 +30,7 @@ from iqa.ms_ssim.columns import (
     window,
 )
 from iqa.ms_ssim.pooling import C1, C2
-from iqa.ms_ssim.samples import LANES, RUN, Samples
+from iqa.ms_ssim.samples import LANES, PHASES, RUN, Samples
 
 Array = NDArray[np.float64]
 
@@ -59,67 +59,78 @@ def _variances(mean: Any, square: Any, gain: Any) -> Any:
     )  # fmt: skip
 
 
+@row_kernel
+def _valid(values: Any, left: int, right: int) -> Any:
+    """Windows `left` to `right` (exclusive) of a run, 0 in place of the rest."""
+    nothing = values[0] - values[0]
+    return (
+        between((left + 3) >> 2, (right + 3) >> 2, values[0], nothing),
+        between((left + 2) >> 2, (right + 2) >> 2, values[1], nothing),
+        between((left + 1) >> 2, (right + 1) >> 2, values[2], nothing),
+        between(left >> 2, right >> 2, values[3], nothing),
+    )
+
+
 @block_kernel
 def contrast(
-    bands: Bands, first: int, last: int, runs: int, taps: Samples, tile: Samples, loss: Samples,
-    kept: Samples,
-) -> None:  # fmt: skip
-    """Half of 1 - contrast-structure of the windows that end in a band.
+    bands: Bands, first: int, last: int, left: int, right: int, taps: Samples, tile: Samples,
+    loss: Samples,
+) -> float:  # fmt: skip
+    """Half of 1 - contrast-structure of the windows that end in a band, and how delicate they are.
 
     Args:
         first, last: which of the 8 rows.
-        runs: in so many runs.
-        loss: gets the sum down each column.
-        kept: gets what `risk` wants to know, of the last row: of each run, mean and variance of u
-            and squared mean and variance of v of its first phase.
-    """
-    w, gain = weights(taps), spread(np.float32(GAIN_32))
-    c2 = spread(np.float32(2 * C2 / GAIN_32))
-    blur_down(bands, 0, w, tile)
-    for run in range(runs):
-        blur_down(bands, run + 1, w, tile)
-        o = run * RUN
-        loss_0 = loss_1 = loss_2 = loss_3 = c2 - c2
-        for row in range(first, last):
-            i = row * LINE + run % 2 * LANES
-            mean = _group_along(w, tile, i)
-            u = _variances(mean, _group_along(w, tile, i + FIELD), gain)
-            store(kept, o, mean[0])
-            store(kept, o + LANES, u[0])
-            mean = _group_along(w, tile, i + 2 * FIELD)
-            v = _variances(mean, _group_along(w, tile, i + 3 * FIELD), gain)
-            store(kept, o + 2 * LANES, mean[0] * mean[0])
-            store(kept, o + 3 * LANES, v[0])
-            loss_0 = loss_0 + u[0] / (u[0] + (v[0] + c2))
-            loss_1 = loss_1 + u[1] / (u[1] + (v[1] + c2))
-            loss_2 = loss_2 + u[2] / (u[2] + (v[2] + c2))
-            loss_3 = loss_3 + u[3] / (u[3] + (v[3] + c2))
-        store(loss, o, loss_0)
-        store(loss, o + LANES, loss_1)
-        store(loss, o + 2 * LANES, loss_2)
-        store(loss, o + 3 * LANES, loss_3)
-
-
-@block_kernel
-def risk(kept: Samples, runs: int) -> float:
-    """How delicate windows are, by what `contrast` keeps of them.
+        left, right: which columns.
+        loss: gets the sums down each 4 columns.
 
     Returns:
         the mean of what an error of one part in the mean squares makes of the losses, where windows
-        are so alike that their errors are, too.
+        are so alike that their errors are, too. The last row and the first phase stand for all,
+        as windows overlap.
     """
+    w, gain = weights(taps), spread(np.float32(GAIN_32))
+    c2, nothing = spread(np.float32(2 * C2 / GAIN_32)), spread(np.float32(0))
+    risks = nothing
+    for run in range((right + RUN - 1) // RUN + 1):
+        if run < bands.runs:
+            blur_down(bands, run, w, tile)
+        if run == 0:
+            continue
+        start = run * RUN - RUN
+        inner = left <= start and start + RUN <= right
+        sums, mean, total = nothing, nothing, nothing
+        u = v = (nothing, nothing, nothing, nothing)
+        for row in range(first, last):
+            i = row * LINE + (run - 1) % 2 * LANES
+            means = _group_along(w, tile, i)
+            mean = means[0]
+            u = _variances(means, _group_along(w, tile, i + FIELD), gain)
+            means = _group_along(w, tile, i + 2 * FIELD)
+            total = means[0]
+            v = _variances(means, _group_along(w, tile, i + 3 * FIELD), gain)
+            lost = (
+                u[0] / (u[0] + (v[0] + c2)), u[1] / (u[1] + (v[1] + c2)),
+                u[2] / (u[2] + (v[2] + c2)), u[3] / (u[3] + (v[3] + c2)),
+            )  # fmt: skip
+            if not inner:
+                lost = _valid(lost, left - start, right - start)
+            sums = sums + ((lost[0] + lost[1]) + (lost[2] + lost[3]))
+        store(loss, start // PHASES, sums)
+        risk = _risk(mean, total, u[0], v[0])
+        if not inner:
+            risk = between((left - start + 3) >> 2, (right - start + 3) >> 2, risk, nothing)
+        risks = risks + risk
+    return GAIN_32 * float(sum_of(risks)) / (((right + 3) >> 2) - ((left + 3) >> 2))
+
+
+@row_kernel
+def _risk(mean: Any, total: Any, u: Any, v: Any) -> Any:
     half, one = spread(np.float32(0.5)), spread(np.float32(1))
     c2, noise = spread(np.float32(C2 / GAIN_32)), spread(np.float32(16 / GAIN_32))
-    sums = one - one
-    for run in range(runs):
-        i = run * RUN
-        mean, total = load(kept, i, one), load(kept, i + 2 * LANES, one)
-        u, v = load(kept, i + LANES, one), load(kept, i + 3 * LANES, one)
-        dither = noise + v
-        inverse = one / ((half * (u + v) + c2) * dither)
-        energy = half * noise * (u * dither * inverse) * total
-        sums = sums + inverse * (mean * mean * dither + energy)
-    return GAIN_32 * float(sum_of(sums)) / (runs * LANES)
+    dither = noise + v
+    inverse = one / ((half * (u + v) + c2) * dither)
+    energy = half * noise * (u * dither * inverse) * (total * total)
+    return inverse * (mean * mean * dither + energy)
 
 
 @block_kernel
@@ -167,7 +178,16 @@ def losses(
 
 
 @block_kernel
-def accumulate(row: Real, factor: float, sums: Array) -> None:
-    """Add `factor` times a row to the sums of its windows."""
+def accumulate(loss: Samples, sums: Array) -> None:
+    """Add what `contrast` makes to the sums of its windows."""
     for i in range(len(sums)):
-        sums[i] += factor * row[i]
+        sums[i] += 2.0 * loss[i]
+
+
+@block_kernel
+def accumulate_run(made: Array, left: int, right: int, sums: Array) -> None:
+    """Add windows `left` to `right` (exclusive) of a run that `losses` makes to its sums."""
+    for phase in range(PHASES):
+        for i in range(LANES):
+            column = PHASES * i + phase
+            sums[i] += made[phase * LANES + i] if left <= column < right else 0.0
