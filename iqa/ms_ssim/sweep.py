@@ -115,7 +115,7 @@ def _split(
     stop = max(start, min(pairs, ((len(x) - rows[BAND - 1]) // channels - shift) // PAIR))
     samples.split(
         x, y, rows, (shift + start * PAIR) * channels + channel, channels, stop - start,
-        BAND * stride, centre_x, centre_y, u[start * 2 * RUN_SIZE :], v[start * 2 * RUN_SIZE :],
+        centre_x, centre_y, u[start * 2 * RUN_SIZE :], v[start * 2 * RUN_SIZE :],
         half_u[start * RUN_SIZE :], half_v[start * RUN_SIZE :],
     )  # fmt: skip
     for other in range(start + pairs - stop):
@@ -125,8 +125,8 @@ def _split(
             for image, plane in ((x, buffers.planes[0]), (y, buffers.planes[1])):
                 samples.gather(image, rows[row], columns, irregular, channels, plane[places[row] :])
         samples.split(
-            buffers.planes[0], buffers.planes[1], places, channel, channels, 1, 0, centre_x,
-            centre_y, u[pair * 2 * RUN_SIZE :], v[pair * 2 * RUN_SIZE :],
+            buffers.planes[0], buffers.planes[1], places, channel, channels, 1,
+            centre_x, centre_y, u[pair * 2 * RUN_SIZE :], v[pair * 2 * RUN_SIZE :],
             half_u[pair * RUN_SIZE :], half_v[pair * RUN_SIZE :],
         )  # fmt: skip
 
