@@ -1,9 +1,10 @@
-"""uvicorn's HTTP protocol, but for four things.
+"""uvicorn's HTTP protocol, but for five things.
 
 An answer leaves in one piece: uvicorn writes its headers, then its body, and each write is a system
 call and a packet. A client has limited time for the headers of a request, and for the rest of a
 body that was answered already, and limited bytes: uvicorn's has forever, and as much of the memory
-as it likes. And work learns that its client hung up.
+as it likes. Work learns that its client hung up. And an ordinary upload is read without a stop:
+uvicorn's stops after 64 KiB until the application has taken them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.admission import HUNG_UP
@@ -19,6 +21,8 @@ from gateway.settings import Settings
 HEADERS_END = b"\r\n\r\n"
 HEADER_TIMEOUT = Settings().header_timeout
 HEADER_BYTES = 64 << 10  # most between two pieces of body: address, headers, trailers
+# Bytes that wait for the application to take them.
+httptools_impl.HIGH_WATER_LIMIT = 1 << 20  # type: ignore[attr-defined]
 
 
 class _JoiningTransport:

@@ -69,7 +69,10 @@ class Scorer:
         if not work.done():
             self._admission.hold_late(work, sum(map(len, files)))
             raise Deadline.exceeded()
-        return work.result()
+        try:
+            return work.result()
+        finally:
+            del work  # else an error and its traceback would hold each other, and the files
 
     async def _work(
         self,

@@ -21,7 +21,7 @@ class RecordingTransport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
-        self.closed = False
+        self.closed = self.paused = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.writes.append(bytes(data))
@@ -32,9 +32,11 @@ class RecordingTransport(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.paused = True
 
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        self.paused = False
 
 
 def connect(app: ASGIApp) -> tuple[OneWriteProtocol, RecordingTransport]:
@@ -59,6 +61,26 @@ async def test_each_answer_is_one_write() -> None:
         assert len(transport.writes) == number
         assert transport.writes[-1].startswith(b"HTTP/1.1 200 OK\r\n")
         assert transport.writes[-1].endswith(b"\r\n\r\nok")
+
+
+async def test_reading_stops_only_when_an_application_leaves_much_lying() -> None:
+    taking = asyncio.Event()
+
+    async def slow(_: Scope, receive: Receive, send: Send) -> None:
+        await taking.wait()
+        while (await receive())["more_body"]:
+            pass
+        await answer(_, receive, send)
+
+    protocol, transport = connect(slow)
+    protocol.data_received(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1200000\r\n\r\n")
+    for received in range(0, 1_200_000, 100_000):
+        assert transport.paused is (received > 1 << 20)
+        protocol.data_received(bytes(100_000))
+    taking.set()
+    await asyncio.sleep(0.01)
+    assert not transport.paused
+    assert transport.writes
 
 
 async def test_headers_do_not_wait_for_a_late_body() -> None:
