@@ -42,18 +42,11 @@ def on_host(image: Image | torch.Tensor) -> Image:
     return image if isinstance(image, np.ndarray) else image.cpu().numpy()
 
 
-def contiguous(image: Image) -> Image:
-    """A row-major, read-only view of `image`, or copy where it is laid out otherwise.
+def row_major(image: Image) -> Image:
+    """The bytes of `image` in one row, read-only; a copy where it is laid out otherwise.
 
     CPU kernels are compiled for each type of array, and this makes it one type.
     """
-    view = np.ascontiguousarray(image).view()
-    view.flags.writeable = False
-    return view
-
-
-def row_major(image: Image) -> Image:
-    """The bytes of `image` in one row, as `contiguous` has them."""
     pixels = np.ascontiguousarray(image).reshape(-1)
     pixels.setflags(write=False)
     return pixels

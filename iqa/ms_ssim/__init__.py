@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MINIMUM_SIDE", "Scores", "score"]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Scores:
     """Scores of a batch.
 

@@ -37,7 +37,7 @@ class Bands(NamedTuple):
     """The samples that windows of 8 rows need, of one channel.
 
     Attributes:
-        ring: of the whole scale, see `sweep`.
+        ring: of the whole scale, see `line_buffers`.
         old, middle, new: where the bands of u begin in it; windows end in the last one.
         size: so much further begin those of v.
         runs: so many of each.

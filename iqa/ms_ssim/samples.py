@@ -37,6 +37,8 @@ PHASES = 4
 RUN = PHASES * LANES
 PAIR = 2 * RUN
 BAND = 8
+# Pixels so far ahead in their rows are fetched into the cache.
+PREFETCH = 2 * PAIR
 # One row in so many makes the centres, and one column; few patterns have such a period.
 SAMPLED_ROWS, SAMPLED_COLUMNS = 29, 13
 # From a row to the next, from a phase to the next, and from a run to the next.
@@ -85,7 +87,7 @@ def gather(
 
 @block_kernel
 def split(
-    x: Image, y: Image, rows: Integers, first: int, channels: int, pairs: int, ahead: int,
+    x: Image, y: Image, rows: Integers, first: int, channels: int, pairs: int,
     centre_x: float, centre_y: float, u: Samples, v: Samples, half_u: Samples, half_v: Samples,
 ) -> None:  # fmt: skip
     """Samples of one channel of 8 rows of both images, less their centres; and the next scale's.
@@ -94,21 +96,21 @@ def split(
         rows: where they begin.
         first: how much further the channel's first pixel is.
         pairs: so many of two runs.
-        ahead: bytes so much further will be wanted soon.
         u, v: the band.
         half_u, half_v: the half of a band that they make at the next scale.
     """
     less, more = spread(np.float32(centre_x)), spread(np.float32(centre_y))
+    ahead = channels * PREFETCH
     for pair in range(pairs):
         for row in range(0, BAND, 2):
             i = first + channels * pair * PAIR
             upper, lower = rows[row] + i, rows[row + 1] + i
             k, o = channels * RUN, 2 * pair * RUN_SIZE + row * ROW
-            for line in range(0, 2 * k, RUN):
-                prefetch(x, upper + ahead + line)
-                prefetch(y, upper + ahead + line)
-                prefetch(x, lower + ahead + line)
-                prefetch(y, lower + ahead + line)
+            for line in range(ahead, ahead + 2 * k, RUN):
+                prefetch(x, upper + line)
+                prefetch(y, upper + line)
+                prefetch(x, lower + line)
+                prefetch(y, lower + line)
             if channels == 1:
                 a = (
                     pixels(x, upper, 1),

@@ -1,97 +1,35 @@
-"""One sweep down a block of a pair: rings of bands of five scales, filtered as they fill."""
+"""One sweep down a block of a pair: rings of bands of five scales, filtered as they fill.
+
+The channels take turns, a strip each: so short that its pixels are still in the cache for the next
+channel, so long that it matters little that the rings of only one channel fit there.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from iqa.images import Image
 from iqa.jit import block_kernel, row_kernel
 from iqa.ms_ssim import samples, windows
 from iqa.ms_ssim.columns import FIELD, FIELDS, TAPS, TAPS_32, Bands
+from iqa.ms_ssim.line_buffers import (
+    BANDS,
+    CONTRAST,
+    SSIM,
+    Lines,
+    band_size,
+    pairs_of,
+    rings_size,
+    runs_of,
+)
 from iqa.ms_ssim.pooling import SCALES
-from iqa.ms_ssim.samples import BAND, LANES, PAIR, PHASES, ROW, RUN, RUN_SIZE, Integers, Samples
+from iqa.ms_ssim.samples import BAND, LANES, PAIR, PHASES, ROW, RUN, RUN_SIZE, Samples
 from iqa.ms_ssim.spans import MARGIN, Span
 from iqa.ms_ssim.windows import Array
 
-# A band's windows begin in the one before the last.
-BANDS = 3
-CACHE_LINE = 64
-CONTRAST, SSIM = 4, 5
-
-
-class Lines(NamedTuple):
-    """The line buffers of a sweep; nothing is taken over from one block or channel to the next.
-
-    Attributes:
-        rows: `[2, 8]`, where the rows of a band begin, in the images and in `planes`.
-        planes: uint8 `[2, 8 * 128 * 3]`, of each image 8 rows of two runs of pixels that cannot be
-            taken where they are.
-        rings: float32, of each scale `[2 fields, 3 bands, R runs, 4, 8, 16]`, as compact as the
-            block's width allows.
-        tile32, tile64: see `columns`.
-        loss: float32 `[P / 4]`, what `windows.contrast` makes of a band.
-        made: float64 `[6, 64]`, window mean and variance of u and those of v, of one row of a run;
-            then losses.
-        sums: float64 `[5, P / 4]`, of each scale's windows down each 4 columns.
-    """
-
-    rows: Integers
-    planes: Image
-    rings: Samples
-    tile32: Samples
-    tile64: Array
-    loss: Samples
-    made: Array
-    sums: Array
-
-
-def lines(columns: int) -> Lines:
-    """Line buffers for blocks of up to so many samples a row."""
-    pixels = -(-columns // RUN) * RUN
-    size = sum(_ring_size(columns, scale) for scale in range(SCALES))
-    return Lines(
-        _aligned((2, BAND), np.int64),
-        _aligned((2, BAND * PAIR * 3), np.uint8),
-        _aligned((size,), np.float32),
-        _aligned((FIELDS * FIELD,), np.float32),
-        _aligned((FIELDS * FIELD,), np.float64),
-        _aligned((pixels // PHASES,), np.float32),
-        _aligned((SSIM + 1, RUN), np.float64),
-        _aligned((SCALES, pixels // PHASES), np.float64),
-    )
-
-
-def _aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Any:
-    """Zeros that begin with a cache line, as vector loads want it."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + CACHE_LINE, np.uint8)
-    start = -memory.ctypes.data % CACHE_LINE
-    return memory[start : start + size].view(dtype).reshape(shape)
-
-
-@row_kernel
-def _runs(columns: int) -> int:
-    return (columns + RUN - 1) // RUN
-
-
-@row_kernel
-def _pairs(columns: int, scale: int) -> int:
-    """How many pairs of runs a scale of a block has; every pair becomes a run of the next scale."""
-    return (columns + (PAIR << scale) - 1) // (PAIR << scale)
-
-
-@row_kernel
-def _band_size(columns: int, scale: int) -> int:
-    return 2 * _pairs(columns, scale) * RUN_SIZE
-
-
-@row_kernel
-def _ring_size(columns: int, scale: int) -> int:
-    return 2 * BANDS * _band_size(columns, scale)
+STRIP = 16  # bands
 
 
 @row_kernel
@@ -105,7 +43,7 @@ def _split(
     Pairs of runs are taken where they are, but for one whose pixels are not consecutive and one
     that goes on beyond the last row.
     """
-    source, regular, pairs = across.source, across.regular, _pairs(len(across.source), 0)
+    source, regular, pairs = across.source, across.regular, pairs_of(len(across.source), 0)
     rows, places = buffers.rows
     for row in range(BAND):
         rows[row] = down.source[min(band * BAND + row, len(down.source) - 1)] * stride
@@ -115,7 +53,7 @@ def _split(
     stop = max(start, min(pairs, ((len(x) - rows[BAND - 1]) // channels - shift) // PAIR))
     samples.split(
         x, y, rows, (shift + start * PAIR) * channels + channel, channels, stop - start,
-        BAND * stride, centre_x, centre_y, u[start * 2 * RUN_SIZE :], v[start * 2 * RUN_SIZE :],
+        centre_x, centre_y, u[start * 2 * RUN_SIZE :], v[start * 2 * RUN_SIZE :],
         half_u[start * RUN_SIZE :], half_v[start * RUN_SIZE :],
     )  # fmt: skip
     for other in range(start + pairs - stop):
@@ -125,8 +63,8 @@ def _split(
             for image, plane in ((x, buffers.planes[0]), (y, buffers.planes[1])):
                 samples.gather(image, rows[row], columns, irregular, channels, plane[places[row] :])
         samples.split(
-            buffers.planes[0], buffers.planes[1], places, channel, channels, 1, 0, centre_x,
-            centre_y, u[pair * 2 * RUN_SIZE :], v[pair * 2 * RUN_SIZE :],
+            buffers.planes[0], buffers.planes[1], places, channel, channels, 1,
+            centre_x, centre_y, u[pair * 2 * RUN_SIZE :], v[pair * 2 * RUN_SIZE :],
             half_u[pair * RUN_SIZE :], half_v[pair * RUN_SIZE :],
         )  # fmt: skip
 
@@ -146,7 +84,7 @@ def _add_fast(
     loss = buffers.loss
     risk = windows.contrast(bands, first, last, left, right, TAPS_32, buffers.tile32, loss)
     if risk <= tolerance:
-        windows.accumulate(loss, sums[: _runs(right) * LANES])
+        windows.accumulate(loss, sums[: runs_of(right) * LANES])
         return True
     return False
 
@@ -159,7 +97,7 @@ def _add_exact(
     """The same in float64; subtract a share of 1 - SSIM from the rows of `local`."""
     tile, made = buffers.tile64, buffers.made
     windows.blur_down_exact(bands, 0, TAPS, tile)
-    for run in range(_runs(right)):
+    for run in range(runs_of(right)):
         start = run * RUN
         if run + 1 < bands.runs:
             windows.blur_down_exact(bands, run + 1, TAPS, tile)
@@ -185,29 +123,40 @@ def _place(column: int) -> int:
 
 
 @row_kernel
-def _sweep(
+def _begin(
     x: Image, y: Image, stride: int, channels: int, channel: int, down: Span, across: Span,
-    tolerance: float, buffers: Lines, local: Samples, out: Array,
+    buffers: Lines,
 ) -> None:  # fmt: skip
-    rings, sums, width = buffers.rings, buffers.sums, len(across.source)
+    for which, image in enumerate((x, y)):
+        buffers.centres[channel, which] = samples.centre_of(
+            image, down.source, across.source, channels, stride, channel
+        )
     for scale in range(SCALES):
-        sums[scale, : _runs(across.windows[scale, 1]) * LANES] = 0
-    centre_x = samples.centre_of(x, down.source, across.source, channels, stride, channel)
-    centre_y = samples.centre_of(y, down.source, across.source, channels, stride, channel)
+        buffers.sums[channel, scale, : runs_of(across.windows[scale, 1]) * LANES] = 0
+
+
+@row_kernel
+def _sweep(
+    x: Image, y: Image, stride: int, channels: int, channel: int, first_step: int, last_step: int,
+    steps: int, down: Span, across: Span, tolerance: float, buffers: Lines, local: Samples,
+) -> None:  # fmt: skip
+    """A strip of one channel: bands `first_step` to `last_step` (exclusive) of so many in all."""
+    width, sums = len(across.source), buffers.sums[channel]
+    rings = buffers.rings[channel * rings_size(width) :]
+    centre_x, centre_y = buffers.centres[channel]
     centre_u, centre_v = centre_x - centre_y, centre_x + centre_y
 
-    steps = (len(down.source) + BAND - 1) // BAND
-    for step in range(steps):
+    for step in range(first_step, last_step):
         offset = 0
         for scale in range(SCALES):
             if (step + 1) % (1 << scale) != 0 and step + 1 < steps:
                 break
             band = step >> scale
-            size = _band_size(width, scale)
+            size = band_size(width, scale)
             ring, at = rings[offset:], band % BANDS * size
             offset += 2 * BANDS * size
             if scale < SCALES - 1:
-                smaller = _band_size(width, scale + 1)
+                smaller = band_size(width, scale + 1)
                 half = offset + band // 2 % BANDS * smaller + band % 2 * (BAND // 2) * ROW
                 half_u, half_v = rings[half:], rings[half + BANDS * smaller :]
                 if scale == 0:
@@ -216,7 +165,7 @@ def _sweep(
                         buffers, ring[at:], ring[BANDS * size + at :], half_u, half_v,
                     )  # fmt: skip
                 else:
-                    runs = _pairs(width, scale)
+                    runs = pairs_of(width, scale)
                     samples.halve(ring[at:], runs, half_u)
                     samples.halve(ring[BANDS * size + at :], runs, half_v)
             top = band * BAND - MARGIN
@@ -227,7 +176,7 @@ def _sweep(
             left, right = across.windows[scale]
             bands = Bands(
                 ring, (band + 1) % BANDS * size, (band + 2) % BANDS * size, at, BANDS * size,
-                _runs(right + MARGIN),
+                runs_of(right + MARGIN),
             )  # fmt: skip
             good = (
                 tolerance > 0
@@ -243,9 +192,12 @@ def _sweep(
                     local[above:] if mapped else local[:0],
                 )  # fmt: skip
 
+
+@row_kernel
+def _end(channel: int, across: Span, sums: Array, out: Array) -> None:
     for scale in range(SCALES):
         total = 0.0
-        for i in range(_runs(across.windows[scale, 1]) * LANES):
+        for i in range(runs_of(across.windows[scale, 1]) * LANES):
             total += sums[scale, i]
         out[scale, channel] = total
 
@@ -263,7 +215,7 @@ def sweep(
     local: Samples,
     out: Array,
 ) -> None:
-    """Sum a block's windows, one channel after the other: the rings of one fit into the cache.
+    """Sum a block's windows.
 
     Args:
         x, y: uint8 `[H * W * C]`.
@@ -276,11 +228,18 @@ def sweep(
             channels; of no size if that is not asked for.
         out: `[5, C]` gets the sums of 1 - contrast-structure, in the last row of 1 - SSIM.
     """
+    rows, columns, own = Span(*down), Span(*across), Lines(*buffers)
+    steps = (len(rows.source) + BAND - 1) // BAND
     for channel in range(channels):
-        _sweep(
-            x, y, stride, channels, channel, Span(*down), Span(*across), tolerance,
-            Lines(*buffers), local, out,
-        )  # fmt: skip
+        _begin(x, y, stride, channels, channel, rows, columns, own)
+    for first in range(0, steps, STRIP):
+        for channel in range(channels):
+            _sweep(
+                x, y, stride, channels, channel, first, min(first + STRIP, steps), steps, rows,
+                columns, tolerance, own, local,
+            )  # fmt: skip
+    for channel in range(channels):
+        _end(channel, columns, own.sums[channel], out)
 
 
 @block_kernel
