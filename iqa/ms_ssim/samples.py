@@ -161,17 +161,18 @@ def _split_run(x: Any, y: Any, less: Any, more: Any, o: int, u: Samples, v: Samp
     c, g = byte_of(x, 2, less) - less, byte_of(y, 2, less) - more
     d, h = byte_of(x, 3, less) - less, byte_of(y, 3, less) - more
     differences, sums = (a - e, b - f, c - g, d - h), (a + e, b + f, c + g, d + h)
-    _store_run(differences, o, u)
-    _store_run(sums, o, v)
+    store_phases(u, o, PHASE, differences)
+    store_phases(v, o, PHASE, sums)
     return differences, sums
 
 
 @row_kernel
-def _store_run(a: Any, o: int, out: Samples) -> None:
-    store(out, o, a[0])
-    store(out, o + PHASE, a[1])
-    store(out, o + 2 * PHASE, a[2])
-    store(out, o + 3 * PHASE, a[3])
+def store_phases(out: NDArray[Any], i: int, step: int, a: Any) -> None:
+    """Put a vector of each phase to places `step` apart."""
+    store(out, i, a[0])
+    store(out, i + step, a[1])
+    store(out, i + 2 * step, a[2])
+    store(out, i + 3 * step, a[3])
 
 
 @row_kernel
@@ -184,10 +185,11 @@ def _means(a: Any, b: Any) -> Any:
 @row_kernel
 def _store_halves(left: Any, right: Any, o: int, out: Samples) -> None:
     """Put the means of two neighbouring runs into one."""
-    store(out, o, evens(left[0], right[0]))
-    store(out, o + PHASE, evens(left[1], right[1]))
-    store(out, o + 2 * PHASE, odds(left[0], right[0]))
-    store(out, o + 3 * PHASE, odds(left[1], right[1]))
+    halves = (
+        evens(left[0], right[0]), evens(left[1], right[1]),
+        odds(left[0], right[0]), odds(left[1], right[1]),
+    )  # fmt: skip
+    store_phases(out, o, PHASE, halves)
 
 
 @block_kernel

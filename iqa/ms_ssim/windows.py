@@ -30,7 +30,7 @@ from iqa.ms_ssim.columns import (
     window,
 )
 from iqa.ms_ssim.pooling import C1, C2
-from iqa.ms_ssim.samples import LANES, PHASES, RUN, Samples
+from iqa.ms_ssim.samples import LANES, PHASES, RUN, Samples, store_phases
 
 Array = NDArray[np.float64]
 
@@ -151,16 +151,9 @@ def blur_along(
     for lane in range(0, LANES, count_of(gain)):
         i = row * LINE + run % 2 * LANES + lane
         mean = _group_along(w, tile, i)
-        _store_phases(means, lane, mean)
-        _store_phases(variances, lane, _variances(mean, _group_along(w, tile, i + FIELD), gain))
-
-
-@row_kernel
-def _store_phases(out: Array, i: int, a: Any) -> None:
-    store(out, i, a[0])
-    store(out, i + LANES, a[1])
-    store(out, i + 2 * LANES, a[2])
-    store(out, i + 3 * LANES, a[3])
+        store_phases(means, lane, LANES, mean)
+        variance = _variances(mean, _group_along(w, tile, i + FIELD), gain)
+        store_phases(variances, lane, LANES, variance)
 
 
 @block_kernel
