@@ -94,6 +94,11 @@ class Deadline:
         self._end = time.monotonic() + seconds
         self._state = state
 
+    @property
+    def seconds_left(self) -> float:
+        """Zero or less once the deadline has passed."""
+        return self._end - time.monotonic()
+
     def remaining(self) -> float:
         """Seconds left.
 
@@ -103,7 +108,7 @@ class Deadline:
         """
         if HUNG_UP in self._state:
             raise ClientDisconnect
-        seconds = self._end - time.monotonic()
+        seconds = self.seconds_left
         if seconds <= 0:
             raise self.exceeded()
         return seconds

@@ -85,7 +85,9 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    router = build_router(settings, admission, Scorer(settings, admission, triton), triton)
+    # A trace has its own calls of Triton.
+    scorer = Scorer(settings, admission, triton, together=spans is None)
+    router = build_router(settings, admission, scorer, triton)
     if settings.keys():  # for the API page alone: what asks for a key is `guard`
         bearer = Security(HTTPBearer(auto_error=False))
         api.include_router(router, dependencies=[bearer], responses=UNAUTHORIZED)

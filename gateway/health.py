@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from gateway.catalogue import METRICS, Metric
+from gateway.messages import Tensor
 from gateway.triton import TritonClient
 
 PROBE_TIMEOUT = 2  # seconds that a model has to answer
@@ -42,13 +43,12 @@ class Readiness:
         return work.exception() is None
 
     async def _infer(self, metric: Metric) -> None:
-        shape = (metric.minimum_side, metric.minimum_side, 1)
+        shape = (1, metric.minimum_side, metric.minimum_side, 1)
         picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        pixels = np.concatenate([picture.ravel()] * len(metric.inputs))
-        slot = await self._triton.slot(pixels.size, PROBE_TIMEOUT)
+        slot = await self._triton.slot(picture.size, PROBE_TIMEOUT)
         try:
-            slot.memory[: pixels.size] = pixels
-            tensors = [(name, shape) for name in metric.inputs]
+            slot.memory[: picture.size] = picture.ravel()
+            tensors = [Tensor(name, shape, 0) for name in metric.inputs]
             await self._triton.infer(metric.model, tensors, slot, timeout=PROBE_TIMEOUT)
         finally:
             slot.release()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,15 @@ from tritonclient.grpc import service_pb2 as protocol
 
 from gateway.slots import Slot
 
-Tensor = tuple[str, tuple[int, ...]]
-
 DATA_TYPES = {"FP32": np.dtype("<f4")}
+
+
+class Tensor(NamedTuple):
+    """A uint8 input: its name, its shape `[N, H, W, C]`, where in a slot its pixels begin."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: int
 
 
 def inference(
@@ -26,8 +33,8 @@ def inference(
     """A request that lacks its pixels; see `TritonClient.infer`."""
     request = protocol.ModelInferRequest(model_name=model, id=request_id)
     request.parameters["timeout"].int64_param = int(timeout * 1e6)
-    for name, shape in tensors:
-        request.inputs.add(name=name, datatype="UINT8", shape=(1, *shape))
+    for tensor in tensors:
+        request.inputs.add(name=tensor.name, datatype="UINT8", shape=tensor.shape)
     for name in outputs:
         request.outputs.add(name=name)
     if "MAP" in outputs:
@@ -35,30 +42,25 @@ def inference(
     return request
 
 
-def refer(request: protocol.ModelInferRequest, slot: Slot) -> None:
+def refer(request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: Slot) -> None:
     """Point the inputs at the slot's shared memory."""
-    offset = slot.offset
-    for tensor in request.inputs:
-        size = prod(tensor.shape)
-        tensor.parameters["shared_memory_region"].string_param = slot.region.key
-        tensor.parameters["shared_memory_offset"].int64_param = offset
-        tensor.parameters["shared_memory_byte_size"].int64_param = size
-        offset += size
+    for given, tensor in zip(request.inputs, tensors, strict=True):
+        given.parameters["shared_memory_region"].string_param = slot.region.key
+        given.parameters["shared_memory_offset"].int64_param = slot.offset + tensor.start
+        given.parameters["shared_memory_byte_size"].int64_param = prod(tensor.shape)
 
 
-def inline(request: protocol.ModelInferRequest, slot: Slot) -> None:
+def inline(request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: Slot) -> None:
     """Copy the slot's pixels into the request."""
-    start = 0
-    for tensor in request.inputs:
-        end = start + prod(tensor.shape)
-        tensor.parameters.clear()
-        request.raw_input_contents.append(slot.memory[start:end].tobytes())
-        start = end
+    for given, tensor in zip(request.inputs, tensors, strict=True):
+        given.parameters.clear()
+        end = tensor.start + prod(tensor.shape)
+        request.raw_input_contents.append(slot.memory[tensor.start : end].tobytes())
 
 
 def outputs_of(response: protocol.ModelInferResponse) -> dict[str, NDArray[np.float32]]:
-    """The outputs by name, without the batch dimension."""
+    """The outputs `[N, ...]` by name."""
     return {
-        output.name: np.frombuffer(raw, DATA_TYPES[output.datatype]).reshape(output.shape[1:])
+        output.name: np.frombuffer(raw, DATA_TYPES[output.datatype]).reshape(output.shape)
         for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
     }

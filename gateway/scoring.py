@@ -1,40 +1,37 @@
-"""The path of one request: open, check, decode into a slot, infer."""
+"""The path of one request: open, check, then into a stack that is decoded and scored."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from math import prod
+from functools import partial
 from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from gateway.admission import Admission, Deadline
 from gateway.catalogue import Metric
-from gateway.preprocess import Picture, Pixels, is_jpeg, open_picture
+from gateway.preprocess import Picture, is_jpeg, open_picture
 from gateway.problems import Problem
 from gateway.settings import Settings
-from gateway.telemetry import DECODE, INFERENCE, WAIT
+from gateway.stacks import STACK_BYTES, Item, Kind, Outputs, Stacks
 from gateway.triton import TritonClient
 
 Result = TypeVar("Result")
-Shape = tuple[int, int, int]
-
-# What is decoded within milliseconds is decoded on the event loop: handing it to a thread and back
-# costs a tenth of that, and gains nothing where there is a worker for every core.
-LOOP_BYTES = 4 << 20
 
 
 class Scorer:
     """Scores uploaded files with the models that Triton serves."""
 
-    def __init__(self, settings: Settings, admission: Admission, triton: TritonClient) -> None:
+    def __init__(
+        self, settings: Settings, admission: Admission, triton: TritonClient, *, together: bool
+    ) -> None:
+        """Take what the work needs; `together`: images may share a request of Triton."""
         self._settings = settings
         self._admission = admission
-        self._triton = triton
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+        # A stack waits for memory of its own size: there is room for several.
+        most_bytes = min(STACK_BYTES, (settings.shm_megabytes << 20) // 8) if together else 0
+        self._stacks = Stacks(triton, self._threads, most_bytes)
 
     async def infer(
         self,
@@ -43,10 +40,10 @@ class Scorer:
         deadline: Deadline,
         request_id: str,
         outputs: Sequence[str],
-    ) -> dict[str, NDArray[np.float32]]:
+    ) -> Outputs:
         """What the metric's model makes of the files that it compares.
 
-        The work goes on in a task of its own: when the deadline passes the caller is told, while
+        Work that has begun is not cancelled: when the deadline passes the caller is told, while
         what a decoder writes or Triton reads is not pulled from under it.
 
         Args:
@@ -63,68 +60,53 @@ class Scorer:
             Problem: any of the contract's.
             ClientDisconnect: the client hung up before the work was handed to Triton.
         """
-        patience = deadline.remaining()
-        work = asyncio.ensure_future(self._work(metric, files, deadline, request_id, outputs))
-        await asyncio.wait({work}, timeout=patience)
+        held_bytes = sum(map(len, files))
+        pictures = [await self._open(metric, file, deadline, held_bytes) for file in files]
+        _check(metric, pictures)
+        channels = max(picture.channels for picture in pictures)
+        shape = (pictures[0].height, pictures[0].width, channels)
+        kind = Kind(metric.model, metric.inputs, shape, tuple(outputs))
+        item = Item(pictures, deadline, request_id)
+        outcome = (await self._in_time(self._stacks.add(kind, item), deadline, held_bytes))[item]
+        if isinstance(outcome, Exception):
+            try:
+                raise outcome
+            finally:
+                del outcome  # see `_in_time`
+        return outcome
+
+    async def _open(
+        self, metric: Metric, file: memoryview, deadline: Deadline, held_bytes: int
+    ) -> Picture:
+        read_header = partial(
+            open_picture,
+            file,
+            max_pixels=self._settings.max_pixels,
+            luma_only=metric.luma_only and self._settings.luma == "jpeg",
+        )
+        if is_jpeg(file):  # libjpeg-turbo reads it faster than a thread is woken
+            return read_header()
+        loop = asyncio.get_running_loop()
+        return await self._in_time(
+            loop.run_in_executor(self._threads, read_header), deadline, held_bytes
+        )
+
+    async def _in_time(
+        self, work: asyncio.Future[Result], deadline: Deadline, held_bytes: int
+    ) -> Result:
+        """What comes of the work.
+
+        Raises:
+            Problem: `deadline_exceeded`, or what the work raised.
+        """
+        await asyncio.wait({work}, timeout=deadline.seconds_left)
         if not work.done():
-            self._admission.hold_late(work, sum(map(len, files)))
+            self._admission.hold_late(work, held_bytes)
             raise Deadline.exceeded()
         try:
             return work.result()
         finally:
             del work  # else an error and its traceback would hold each other, and the files
-
-    async def _work(
-        self,
-        metric: Metric,
-        files: Sequence[memoryview],
-        deadline: Deadline,
-        request_id: str,
-        outputs: Sequence[str],
-    ) -> dict[str, NDArray[np.float32]]:
-        pictures = [await self._open(metric, file) for file in files]
-        _check(metric, pictures)
-        channels = max(picture.channels for picture in pictures)
-        shapes = [(picture.height, picture.width, channels) for picture in pictures]
-        await self._triton.reach()
-        with WAIT.time():
-            try:
-                slot = await self._triton.slot(sum(map(prod, shapes)), deadline.remaining())
-            except TimeoutError:
-                raise Deadline.exceeded() from None
-        try:
-            deadline.remaining()  # the wait may have been too long for the client
-            with DECODE.time():
-                if slot.size <= LOOP_BYTES and all(picture.is_fast for picture in pictures):
-                    _decode(pictures, shapes, slot.memory)
-                else:
-                    await self._in_thread(lambda: _decode(pictures, shapes, slot.memory))
-            tensors = list(zip(metric.inputs, shapes, strict=True))
-            with INFERENCE.time():
-                return await self._triton.infer(
-                    metric.model,
-                    tensors,
-                    slot,
-                    timeout=deadline.remaining(),
-                    outputs=outputs,
-                    request_id=request_id,
-                )
-        finally:
-            slot.release()
-
-    async def _open(self, metric: Metric, file: memoryview) -> Picture:
-        def read_header() -> Picture:
-            return open_picture(
-                file,
-                max_pixels=self._settings.max_pixels,
-                luma_only=metric.luma_only and self._settings.luma == "jpeg",
-            )
-
-        # libjpeg-turbo reads a header faster than a thread is woken; other readers may take long.
-        return read_header() if is_jpeg(file) else await self._in_thread(read_header)
-
-    def _in_thread(self, function: Callable[[], Result]) -> asyncio.Future[Result]:
-        return asyncio.get_running_loop().run_in_executor(self._threads, function)
 
 
 def _check(metric: Metric, pictures: Sequence[Picture]) -> None:
@@ -139,12 +121,3 @@ def _check(metric: Metric, pictures: Sequence[Picture]) -> None:
     if len(set(sizes)) > 1:
         listed = " and ".join(f"{width}x{height}" for width, height in sizes)
         raise Problem("size_mismatch", f"Send images of the same size, not {listed}.")
-
-
-def _decode(pictures: Sequence[Picture], shapes: Sequence[Shape], memory: Pixels) -> None:
-    """Decode the pictures one after the other into `memory`."""
-    start = 0
-    for picture, shape in zip(pictures, shapes, strict=True):
-        end = start + prod(shape)
-        picture.decode(memory[start:end].reshape(shape))
-        start = end

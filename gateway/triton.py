@@ -39,7 +39,11 @@ CONTROL_TIMEOUT = 5  # seconds, for calls that run no model
 
 
 class TritonClient:
-    """Runs inferences on uint8 tensors that lie in slots; for one event loop."""
+    """Runs inferences on uint8 tensors that lie in slots; for one event loop.
+
+    Attributes:
+        max_batch_sizes: most images in one request, of each model that was reached.
+    """
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class TritonClient:
         self._around = around
         self._registration = asyncio.Lock()
         self._registered = False
+        self.max_batch_sizes: dict[str, int] = {}
         remove_leftovers()
         self._region = self._new_region(region_bytes)
         self._large_region = Region(largest_slot, shared=False)
@@ -107,10 +112,10 @@ class TritonClient:
         self._region.unlink()
         await self._channel.close()
 
-    async def reach(self) -> None:
-        """Make sure that somebody is there before work is done for them.
+    async def reach(self, model: str) -> None:
+        """Make sure that somebody is there before work is done for them, and know the model.
 
-        Several Tritons are taken to be: one of them usually is.
+        Several Tritons are taken to be there: one of them usually is.
 
         Raises:
             Problem: `backend_unavailable`.
@@ -120,6 +125,9 @@ class TritonClient:
                 await self._channel.connect()
             except grpc.aio.AioRpcError as error:
                 raise _unavailable() from error
+        if model not in self.max_batch_sizes:
+            with contextlib.suppress(grpc.aio.AioRpcError):  # an inference will tell what it is
+                self.max_batch_sizes[model] = (await self._config(model)).max_batch_size
 
     async def slot(self, size: int, patience: float) -> Slot:
         """Wait for a slot of `size` bytes; the caller releases it.
@@ -140,18 +148,18 @@ class TritonClient:
         outputs: Sequence[str] = ("SCORE",),
         request_id: str = "",
     ) -> dict[str, NDArray[np.float32]]:
-        """Run a model on uint8 tensors that lie one after the other in `slot`.
+        """Run a model on uint8 tensors that lie in `slot`.
 
         Args:
             model: its name in the model repository.
-            tensors: name and shape `(H, W, C)` of each input.
+            tensors: the inputs.
             slot: where the pixels are; not to be released before this returns.
             timeout: seconds that the request may wait in Triton's queue.
             outputs: names of the tensors wanted.
             request_id: for Triton's log.
 
         Returns:
-            the outputs, without the batch dimension.
+            the outputs `[N, ...]`.
 
         Raises:
             Problem: what Triton answered, or `backend_unavailable`.
@@ -159,7 +167,7 @@ class TritonClient:
         request = inference(model, tensors, outputs, timeout, request_id)
         try:
             if slot.region is self._region and await self._is_shared():
-                refer(request, slot)
+                refer(request, tensors, slot)
                 try:
                     return outputs_of(await self._infer(request.SerializeToString()))
                 except grpc.aio.AioRpcError as error:
@@ -167,7 +175,7 @@ class TritonClient:
                         raise
                 # Triton was restarted: it refused at once, so that asking again costs it no work.
                 self._give_up(slot.region)
-            inline(request, slot)
+            inline(request, tensors, slot)
             return outputs_of(await self._infer(request.SerializeToString()))
         except grpc.aio.AioRpcError as error:
             raise self._problem(error, slot) from error
@@ -178,12 +186,15 @@ class TritonClient:
         Raises:
             Problem: `backend_unavailable`.
         """
-        request = protocol.ModelConfigRequest(name=model)
         try:
-            response = await self._control.ModelConfig(request, timeout=CONTROL_TIMEOUT)
+            config = await self._config(model)
         except grpc.aio.AioRpcError as error:
             raise _unavailable() from error
-        return {key: value.string_value for key, value in response.config.parameters.items()}
+        return {key: value.string_value for key, value in config.parameters.items()}
+
+    async def _config(self, model: str) -> Any:
+        request = protocol.ModelConfigRequest(name=model)
+        return (await self._control.ModelConfig(request, timeout=CONTROL_TIMEOUT)).config
 
     def _new_region(self, size: int) -> Region:
         if self._transport != "grpc":
@@ -230,6 +241,8 @@ class TritonClient:
             return ()
 
     def _give_up(self, region: Region) -> None:
+        """Triton is another one, or what it does is not known: nor is anything else about it."""
+        self.max_batch_sizes.clear()
         if region is self._region and self._registered:
             region.unlink()
             self._registered = False

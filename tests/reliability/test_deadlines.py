@@ -31,6 +31,7 @@ SLOTS = (MEBIBYTES << 20) // (57 * 4096)  # ...and the pictures that it has room
 QUEUE = 1024  # max_queue_size of the models
 TAKEN = 2 * 64  # most that their two instances have in work, which count as no longer in the queue
 
+SCORED, REJECTED = "count", "request_failure"  # images, and requests with as many as were stacked
 
 WAITING_MODEL = """
 
@@ -85,10 +86,10 @@ def waiting_model(obstacle: Path) -> Iterator[None]:
         obstacle.unlink()
 
 
-def counted(service: RunningService, outcome: str) -> int:
-    """BRISQUE requests that ended so, by Triton's count; not the probes, which ask both models."""
+def counted(service: RunningService, what: str) -> int:
+    """What Triton counted of BRISQUE; not the probes, which ask both models."""
     text = httpx.get(f"http://{service.metrics}/metrics").text
-    pattern = rf'^nv_inference_request_{outcome}\{{.*?model="%s".*\}} (\d+)$'
+    pattern = rf'^nv_inference_{what}\{{.*?model="%s".*\}} (\d+)$'
     brisque, ms_ssim = (
         sum(map(int, re.findall(pattern % model, text, re.MULTILINE)))
         for model in ("brisque", "ms_ssim")
@@ -115,7 +116,7 @@ async def test_a_deadline_that_passes_in_tritons_queue_ends_there(
 ) -> None:
     requests = SLOTS
     await settled(held_up, picture)
-    rejected, scored = counted(held_up, "failure"), counted(held_up, "success")
+    rejected, scored = counted(held_up, REJECTED), counted(held_up, SCORED)
     limits = httpx.Limits(max_connections=requests)
     async with httpx.AsyncClient(base_url=held_up.url, timeout=60, limits=limits) as client:
         with waiting_model(obstacle):
@@ -125,9 +126,9 @@ async def test_a_deadline_that_passes_in_tritons_queue_ends_there(
         assert {answer.status_code for answer in answers} == {504}
         assert {answer.json()["code"] for answer in answers} == {"deadline_exceeded"}
         await settled(held_up, picture)
-    rejected = counted(held_up, "failure") - rejected
-    scored = counted(held_up, "success") - scored - 8
-    print(f"of {requests} whose deadline passed Triton rejected {rejected}, scored {scored}")
+    rejected = counted(held_up, REJECTED) - rejected
+    scored = counted(held_up, SCORED) - scored - 8
+    print(f"of {requests} late images Triton scored {scored}; it rejected {rejected} requests")
     assert scored <= TAKEN + 1
     assert rejected > 0
 
@@ -138,7 +139,7 @@ async def test_work_of_clients_that_left_never_reaches_triton(
     port = httpx.URL(held_up.url).port
     assert port
     await settled(held_up, picture)
-    before = counted(held_up, "success") + counted(held_up, "failure")
+    rejected, scored = counted(held_up, REJECTED), counted(held_up, SCORED)
     limits = httpx.Limits(max_connections=SLOTS + 1)
     async with httpx.AsyncClient(base_url=held_up.url, timeout=60, limits=limits) as client:
         with waiting_model(obstacle):
@@ -149,8 +150,8 @@ async def test_work_of_clients_that_left_never_reaches_triton(
         for answer in await asyncio.gather(*patient):
             picture.check(answer.status_code, answer.headers["content-type"], answer.content)
         await settled(held_up, picture)
-    asked = counted(held_up, "success") + counted(held_up, "failure") - before - 8
-    assert abs(asked - SLOTS) <= 1
+    assert counted(held_up, REJECTED) == rejected
+    assert abs(counted(held_up, SCORED) - scored - 8 - SLOTS) <= 1
 
 
 async def test_tritons_queue_refuses_what_is_too_much(

@@ -1,0 +1,213 @@
+"""Images of one shape that come at once are decoded and scored as one stack, `[N, H, W, C]`.
+
+A request costs Triton and its Python backend a fifth of a millisecond, however many images it
+carries. So what comes in one turn of the event loop shares a request; the more there is to do, the
+more that is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.admission import Deadline
+from gateway.messages import Tensor
+from gateway.preprocess import Picture, Pixels
+from gateway.problems import Problem
+from gateway.slots import Slot
+from gateway.telemetry import DECODE, INFERENCE, WAIT
+from gateway.triton import TritonClient
+
+# What is decoded within milliseconds is decoded on the event loop: handing it to a thread and back
+# costs a tenth of that, and gains nothing where there is a worker for every core.
+LOOP_BYTES = 4 << 20
+STACK_BYTES = 8 << 20  # decoded in as many milliseconds
+
+# What befalls a request whatever its images.
+COMMON = frozenset({"overloaded", "deadline_exceeded", "backend_unavailable"})
+
+Outputs = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What items have in common that one request can score.
+
+    Attributes:
+        model: name of the Triton model.
+        inputs: names of its inputs, one for each picture of an item.
+        shape: `(H, W, C)` of every picture.
+        outputs: names of the wanted outputs.
+    """
+
+    model: str
+    inputs: tuple[str, ...]
+    shape: tuple[int, int, int]
+    outputs: tuple[str, ...]
+
+    def size(self, items: int) -> int:
+        """Bytes of the pixels of so many items."""
+        return len(self.inputs) * items * prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """An image or pair on its way: its pictures, until when somebody waits, its request's id."""
+
+    pictures: Sequence[Picture]
+    deadline: Deadline
+    request_id: str
+
+
+# The outputs for each item, without the batch dimension, or why there are none.
+Outcomes = dict[Item, Outputs | Exception]
+
+
+class Stacks:
+    """Forms stacks, decodes them and has them scored; for one event loop."""
+
+    def __init__(self, triton: TritonClient, threads: Executor, most_bytes: int) -> None:
+        """Take what scores, where to decode what takes long, most bytes of several items."""
+        self._triton = triton
+        self._threads = threads
+        self._most_bytes = most_bytes
+        self._forming: dict[Kind, tuple[list[Item], asyncio.Task[Outcomes]]] = {}
+
+    def add(self, kind: Kind, item: Item) -> asyncio.Task[Outcomes]:
+        """Have an item scored, together with others that come in this turn of the event loop.
+
+        Returns:
+            what becomes of the item's stack. Fails with the `Problem` that all of it share.
+        """
+        quick = kind.size(1) <= LOOP_BYTES and all(picture.is_fast for picture in item.pictures)
+        most = min(
+            self._most_bytes // kind.size(1), self._triton.max_batch_sizes.get(kind.model, 1)
+        )
+        if not quick or most < 2:
+            return asyncio.ensure_future(self._score(kind, [item], quick=quick))
+        if kind not in self._forming:
+            items: list[Item] = []
+            work = asyncio.ensure_future(self._score(kind, items, quick=True))
+            self._forming[kind] = items, work
+        items, work = self._forming[kind]
+        items.append(item)
+        if len(items) == most:
+            del self._forming[kind]
+        return work
+
+    async def _score(self, kind: Kind, items: list[Item], *, quick: bool) -> Outcomes:
+        """Work on a stack; it begins in the turn after the one in which the stack was formed."""
+        if kind in self._forming and self._forming[kind][0] is items:
+            del self._forming[kind]
+        await self._triton.reach(kind.model)
+        with WAIT.time(len(items)):
+            try:
+                slot = await self._triton.slot(kind.size(len(items)), _seconds_left(items))
+            except TimeoutError:
+                raise Deadline.exceeded() from None
+        stack = _Stack(kind, slot, len(items))
+        decoded: list[Item] = []
+        failed: Outcomes = {}
+        error = None
+        try:
+            for item in items:
+                decode = partial(_decode, item, stack.room(len(decoded)))
+                with DECODE.time(1):
+                    error = decode() if quick else await self._in_thread(decode)
+                if error is None:
+                    decoded.append(item)
+                else:
+                    failed[item] = error
+            inferred = await self._infer(stack, decoded) if decoded else []
+            return failed | dict(zip(decoded, inferred, strict=True))
+        finally:
+            slot.release()
+            del error, failed  # an error's traceback leads to this frame; see `Scorer._in_time`
+
+    async def _infer(
+        self, stack: _Stack, items: Sequence[Item], first: int = 0
+    ) -> list[Outputs | Exception]:
+        """What becomes of the items that lie in the stack from place `first` on."""
+        try:
+            with INFERENCE.time(len(items)):
+                outputs = await self._triton.infer(
+                    stack.kind.model,
+                    stack.tensors(first, len(items)),
+                    stack.slot,
+                    timeout=_seconds_left(items),
+                    outputs=stack.kind.outputs,
+                    request_id=",".join(item.request_id for item in items),
+                )
+        except Problem as problem:
+            if len(items) == 1 or problem.code in COMMON:
+                return [problem] * len(items)
+        else:
+            return [
+                {name: array[place] for name, array in outputs.items()}
+                for place in range(len(items))
+            ]
+        # A request fails as a whole if one of its images does: each alone, then.
+        alone = (self._infer(stack, [item], place) for place, item in enumerate(items, first))
+        return [outcome for (outcome,) in await asyncio.gather(*alone)]
+
+    def _in_thread(self, decode: Callable[[], Exception | None]) -> Awaitable[Exception | None]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, decode)
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """A stack in its slot: the first pictures of all items, then their second ones.
+
+    Attributes:
+        kind: of its items.
+        slot: where the pixels are.
+        places: items that fit in it.
+    """
+
+    kind: Kind
+    slot: Slot
+    places: int
+
+    def room(self, place: int) -> Pixels:
+        """The pixels `[inputs, H, W, C]` of the item in a place."""
+        pixels = self.slot.memory[: self.kind.size(self.places)]
+        return pixels.reshape(len(self.kind.inputs), self.places, *self.kind.shape)[:, place]
+
+    def tensors(self, first: int, items: int) -> list[Tensor]:
+        """The model's inputs for so many items from place `first` on."""
+        shape = self.kind.shape
+        return [
+            Tensor(name, (items, *shape), (position * self.places + first) * prod(shape))
+            for position, name in enumerate(self.kind.inputs)
+        ]
+
+
+def _decode(item: Item, room: Pixels) -> Exception | None:
+    """Decode an item to `[inputs, H, W, C]`; returns why that failed."""
+    try:
+        item.deadline.remaining()  # the wait may have been too long for the client
+        for picture, pixels in zip(item.pictures, room, strict=True):
+            picture.decode(pixels)
+        item.deadline.remaining()
+    except Exception as error:  # of this item; the others go on
+        return error
+    return None
+
+
+def _seconds_left(items: Sequence[Item]) -> float:
+    """Until nobody waits any more.
+
+    Raises:
+        Problem: `deadline_exceeded`, nobody does.
+    """
+    seconds = max(item.deadline.seconds_left for item in items)
+    if seconds <= 0:
+        raise Deadline.exceeded()
+    return seconds
