@@ -56,7 +56,8 @@ class MetricRoutes:
             images=1, declared_bytes=_declared(request, self._limits)
         ) as room:
             outputs = await self._one(request, deadline, room, (SCORE,))
-        return JSONResponse({"score": float(outputs[SCORE][0])})
+        score = float(outputs[SCORE][0])  # finite: it would be an error otherwise
+        return Response(b'{"score":%r}' % score, media_type="application/json")
 
     async def map(self, request: Request) -> Response:
         """Answer the map of one image or pair: where the score comes from."""

@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,7 @@ COMMON = frozenset({"overloaded", "deadline_exceeded", "backend_unavailable"})
 Outputs = dict[str, NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """What items have in common that one request can score.
 
     Attributes:
@@ -57,7 +57,7 @@ class Kind:
         return len(self.inputs) * items * prod(self.shape)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Item:
     """An image or pair on its way: its pictures, until when somebody waits, its request's id."""
 
@@ -107,7 +107,7 @@ class Stacks:
         if kind in self._forming and self._forming[kind][0] is items:
             del self._forming[kind]
         await self._triton.reach(kind.model)
-        with WAIT.time(len(items)):
+        with WAIT.time():
             try:
                 slot = await self._triton.slot(kind.size(len(items)), _seconds_left(items))
             except TimeoutError:
@@ -117,14 +117,14 @@ class Stacks:
         failed: Outcomes = {}
         error = None
         try:
-            for item in items:
-                decode = partial(_decode, item, stack.room(len(decoded)))
-                with DECODE.time(1):
+            with DECODE.time():
+                for item in items:
+                    decode = partial(_decode, item, stack.room(len(decoded)))
                     error = decode() if quick else await self._in_thread(decode)
-                if error is None:
-                    decoded.append(item)
-                else:
-                    failed[item] = error
+                    if error is None:
+                        decoded.append(item)
+                    else:
+                        failed[item] = error
             inferred = await self._infer(stack, decoded) if decoded else []
             return failed | dict(zip(decoded, inferred, strict=True))
         finally:
@@ -136,7 +136,7 @@ class Stacks:
     ) -> list[Outputs | Exception]:
         """What becomes of the items that lie in the stack from place `first` on."""
         try:
-            with INFERENCE.time(len(items)):
+            with INFERENCE.time():
                 outputs = await self._triton.infer(
                     stack.kind.model,
                     stack.tensors(first, len(items)),

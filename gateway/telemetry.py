@@ -7,8 +7,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import count
 from secrets import token_hex
 
@@ -41,7 +41,7 @@ REQUEST_SECONDS = Histogram(
 )
 STAGE_SECONDS = Histogram(
     "iqa_stage_duration_seconds",
-    "Time an image spends waiting for memory, being decoded, and at Triton.",
+    "Time that images which share a request spend waiting for memory, being decoded, at Triton.",
     ["stage"],
     buckets=BUCKETS,
 )
@@ -52,23 +52,12 @@ class Stage:
 
     Attributes:
         name: of the part.
-        time: makes what takes the time of a block, for each of so many images.
+        time: makes what takes the time of a block.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.time: Callable[[int], AbstractContextManager[None]] = self._time
-        self._seconds = STAGE_SECONDS.labels(name)
-
-    @contextmanager
-    def _time(self, images: int) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            seconds = time.perf_counter() - start
-            for _ in range(images):
-                self._seconds.observe(seconds)
+        self.time: Callable[[], AbstractContextManager[object]] = STAGE_SECONDS.labels(name).time
 
 
 WAIT, DECODE, INFERENCE = map(Stage, ("wait", "decode", "inference"))

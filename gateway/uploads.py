@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
@@ -14,8 +15,7 @@ LINE_END = b"\r\n"
 HEADER_BYTES = 4096  # most that a part may say about itself
 
 
-@dataclass(frozen=True)
-class Upload:
+class Upload(NamedTuple):
     """One part of the form: the field's name, the client's file name, the bytes."""
 
     name: str
@@ -53,7 +53,7 @@ async def read_uploads(
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.body_bytes:
         raise _too_large("request", limits.body_bytes)
-    chunks, received = [LINE_END], 0  # so that the first delimiter looks like the others
+    chunks, received = [], 0
     async for chunk in request.stream():
         received += len(chunk)
         if received > limits.body_bytes:
@@ -64,13 +64,15 @@ async def read_uploads(
 
 
 def _parts(body: bytes, boundary: bytes, limits: UploadLimits) -> Iterator[Upload]:
-    """Split a body, a line end before it, at its delimiters (RFC 2046, 5.1.1).
+    """Split a body at its delimiters (RFC 2046, 5.1.1).
 
     The whole body is there, so that each part is found by one search: a parser for streams, which
     must be ready for the end of a chunk anywhere, takes several times as long.
     """
     delimiter = LINE_END + b"--" + boundary
-    end = _find(body, delimiter, 0, len(body))
+    # The line end that belongs to the first one may be missing.
+    first = body.startswith(delimiter[len(LINE_END) :])
+    end = -len(LINE_END) if first else _find(body, delimiter, 0, len(body))
     count = 0
     while not body.startswith(b"--", start := end + len(delimiter)):
         if count == limits.parts:
