@@ -30,7 +30,7 @@ class Scorer:
         self._admission = admission
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         # A stack waits for memory of its own size: there is room for several.
-        most_bytes = min(STACK_BYTES, (settings.shm_megabytes << 20) // 8) if together else 0
+        most_bytes = min(STACK_BYTES, (settings.shm_megabytes << 20) // 4) if together else 0
         self._stacks = Stacks(triton, self._threads, most_bytes)
 
     async def infer(
