@@ -2,7 +2,7 @@
 
 A request costs Triton and its Python backend a fifth of a millisecond, however many images it
 carries. So what comes at once, which is more the more there is to do, shares a request. A lone
-image does not wait for others: it is on its way after two turns of the event loop.
+image does not wait for others: it is on its way after a few turns of the event loop.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ from gateway.triton import TritonClient
 # costs a tenth of that, and gains nothing where there is a worker for every core.
 LOOP_BYTES = 4 << 20
 STACK_BYTES = 16 << 20  # decoded in as many milliseconds; more than that gains nothing
+
+# Of the event loop: what has arrived is received in the first one, read and added in the next two.
+FORMING_TURNS = 3
 
 # What befalls a request whatever its images.
 COMMON = frozenset({"overloaded", "deadline_exceeded", "backend_unavailable"})
@@ -104,7 +107,8 @@ class Stacks:
 
     async def _score(self, kind: Kind, items: list[Item], *, quick: bool) -> Outcomes:
         """Work on a stack, once it is formed."""
-        await asyncio.sleep(0)  # a turn of the event loop, for what has arrived during the last one
+        for _ in range(FORMING_TURNS):
+            await asyncio.sleep(0)
         if kind in self._forming and self._forming[kind][0] is items:
             del self._forming[kind]
         await self._triton.reach(kind.model)
