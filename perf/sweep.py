@@ -29,8 +29,8 @@ from perf.results import rate
 
 Setting = Mapping[str, int]
 
-DEFAULT = {"delay_us": 100, "batch": 64, "instances": 2}
-CHANGES = {"delay_us": (0, 200, 1000), "batch": (1, 8), "instances": (1,)}
+DEFAULT = {"delay_us": 0, "batch": 64, "instances": 2}
+CHANGES = {"delay_us": (100, 200, 1000), "batch": (1, 8), "instances": (1,)}
 SETTINGS = [DEFAULT] + [
     DEFAULT | {name: value} for name, values in CHANGES.items() for value in values
 ]
