@@ -58,8 +58,8 @@ class Spans:
         untraced = stage.time
 
         @contextmanager
-        def traced() -> Iterator[None]:
-            with self._tracer.start_as_current_span(stage.name), untraced():
+        def traced(images: int) -> Iterator[None]:
+            with self._tracer.start_as_current_span(stage.name), untraced(images):
                 yield
 
         stage.time = traced

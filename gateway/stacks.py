@@ -112,7 +112,7 @@ class Stacks:
         if kind in self._forming and self._forming[kind][0] is items:
             del self._forming[kind]
         await self._triton.reach(kind.model)
-        with WAIT.time():
+        with WAIT.time(len(items)):
             try:
                 slot = await self._triton.slot(kind.size(len(items)), _seconds_left(items))
             except TimeoutError:
@@ -122,7 +122,7 @@ class Stacks:
         failed: Outcomes = {}
         error = None
         try:
-            with DECODE.time():
+            with DECODE.time(len(items)):
                 for item in items:
                     decode = partial(_decode, item, stack.room(len(decoded)))
                     error = decode() if quick else await self._in_thread(decode)
@@ -141,7 +141,7 @@ class Stacks:
     ) -> list[Outputs | Exception]:
         """What becomes of the items that lie in the stack from place `first` on."""
         try:
-            with INFERENCE.time():
+            with INFERENCE.time(len(items)):
                 outputs = await self._triton.infer(
                     stack.kind.model,
                     stack.tensors(first, len(items)),

@@ -14,15 +14,9 @@ from perf.calls import PREFIX
 from perf.contenders import Contender
 
 TIMEOUT = 5  # seconds
-STAGES = (
-    "HTTP and multipart",
-    "wait for memory",
-    "decode",
-    "gRPC",
-    "queue",
-    "copy of tensors",
-    "kernel",
-)
+CALL_STAGES = ("gRPC", "queue", "copy of tensors", "kernel")
+"""Behind the gateway."""
+STAGES = ("HTTP and multipart", "wait for memory", "decode", *CALL_STAGES)
 """What a request goes through, in the order in which it is shown."""
 
 
@@ -32,22 +26,35 @@ class Counters:
 
     Attributes:
         requests: answered by the metric's route.
-        seconds: of each stage, over all requests.
+        seconds: of each stage; in the gateway over all requests, behind it over all calls of
+            Triton, of which several requests may share one.
+        inference: seconds of all requests behind the gateway.
         batches: executions by the model, by batch size.
     """
 
     requests: float
     seconds: dict[str, float]
+    inference: float
     batches: Counter[int]
 
     def __sub__(self, earlier: Counters) -> Counters:
         """What was counted in between."""
         seconds = {stage: self.seconds[stage] - earlier.seconds[stage] for stage in STAGES}
-        return Counters(self.requests - earlier.requests, seconds, self.batches - earlier.batches)
+        return Counters(
+            self.requests - earlier.requests,
+            seconds,
+            self.inference - earlier.inference,
+            self.batches - earlier.batches,
+        )
 
     def milliseconds(self) -> dict[str, float]:
-        """Of each stage, per request."""
-        return {stage: seconds / self.requests * 1e3 for stage, seconds in self.seconds.items()}
+        """Of each stage, per request; a call's stages are taken to share alike, large or small."""
+        calls = sum(self.seconds[stage] for stage in CALL_STAGES)
+        sharing = dict.fromkeys(CALL_STAGES, self.inference / calls)
+        return {
+            stage: seconds * sharing.get(stage, 1) / self.requests * 1e3
+            for stage, seconds in self.seconds.items()
+        }
 
 
 def read_counters(metric: Metric, contender: Contender) -> Counters:
@@ -58,15 +65,15 @@ def read_counters(metric: Metric, contender: Contender) -> Counters:
     Raises:
         OSError: one of them does not answer.
     """
-    requests, total, wait, decode, inference = _gateway(metric, contender.port)
+    requests, total, images, calls = _gateway(metric, contender.port)
     url = f"http://127.0.0.1:{contender.triton_port}/v2/models/{metric.model}/stats"
     model = json.loads(_get(url))["model_stats"][0]
     triton = {name: int(value["ns"]) / 1e9 for name, value in model["inference_stats"].items()}
     durations = (
-        total - wait - decode - inference,
-        wait,
-        decode,
-        inference - triton["success"],
+        total - sum(images.values()),
+        images["wait"],
+        images["decode"],
+        calls - triton["success"],
         triton["queue"],
         triton["compute_input"] + triton["compute_output"],
         triton["compute_infer"],
@@ -75,24 +82,28 @@ def read_counters(metric: Metric, contender: Contender) -> Counters:
         int(batch["batch_size"]): int(batch["compute_infer"]["count"])
         for batch in model["batch_stats"]
     }
-    return Counters(requests, dict(zip(STAGES, durations, strict=True)), Counter(batches))
+    seconds = dict(zip(STAGES, durations, strict=True))
+    return Counters(requests, seconds, images["inference"], Counter(batches))
 
 
-def _gateway(metric: Metric, port: int) -> tuple[float, float, float, float, float]:
-    """Requests to the metric's route, their seconds; seconds of all images in the three stages."""
-    stages = {"wait": 0.0, "decode": 0.0, "inference": 0.0}
-    requests = seconds = 0.0
+def _gateway(metric: Metric, port: int) -> tuple[float, float, dict[str, float], float]:
+    """Requests to the route, their seconds, seconds of images in each stage, of calls of Triton."""
+    images = {"wait": 0.0, "decode": 0.0, "inference": 0.0}
+    requests = seconds = calls = 0.0
     for family in text_string_to_metric_families(_get(f"http://127.0.0.1:{port}/metrics")):
         for sample in family.samples:
-            if sample.name == "iqa_stage_duration_seconds_sum":
-                stages[sample.labels["stage"]] += sample.value
+            stage = sample.labels.get("stage", "")
+            if sample.name == "iqa_image_stage_seconds_total":
+                images[stage] += sample.value
+            elif sample.name == "iqa_stage_duration_seconds_sum" and stage == "inference":
+                calls += sample.value
             elif sample.labels.get("http_route") != f"{PREFIX}{metric.path}/":
                 continue
             elif sample.name == "http_server_request_duration_seconds_sum":
                 seconds += sample.value
             elif sample.name == "http_server_request_duration_seconds_count":
                 requests += sample.value
-    return requests, seconds, stages["wait"], stages["decode"], stages["inference"]
+    return requests, seconds, images, calls
 
 
 def _get(url: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from perf.load import Measurement
 from perf.report import table, write_report
 from perf.results import Results
-from perf.stages import STAGES, Counters
+from perf.stages import CALL_STAGES, STAGES, Counters
 
 
 def measurement(rate, clients=50, latency=0.1):
@@ -91,8 +91,10 @@ def test_report_can_be_drawn_again_from_its_own_file(results, tmp_path):
 
 
 def test_counters_are_compared_over_a_period():
-    before = Counters(10, dict.fromkeys(STAGES, 1.0), Counter({1: 4, 8: 1}))
-    after = Counters(30, dict.fromkeys(STAGES, 1.5), Counter({1: 4, 8: 3, 2: 1}))
+    before = Counters(10, dict.fromkeys(STAGES, 1.0), 1.0, Counter({1: 4, 8: 1}))
+    after = Counters(30, dict.fromkeys(STAGES, 1.5), 7.0, Counter({1: 4, 8: 3, 2: 1}))
     counted = after - before
     assert counted.batches == {8: 2, 2: 1}
-    assert counted.milliseconds() == dict.fromkeys(STAGES, pytest.approx(25))
+    # Four stages of half a second in calls, which requests spent six seconds on.
+    expected = {stage: 25 * 3 if stage in CALL_STAGES else 25 for stage in STAGES}
+    assert counted.milliseconds() == pytest.approx(expected)

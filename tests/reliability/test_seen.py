@@ -8,6 +8,7 @@ import time
 from collections import Counter
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from perf.calls import PREFIX, metric
@@ -56,6 +57,10 @@ def test_metrics_count_requests_by_route_and_code_and_time_their_stages(
     }
     assert {name: after[name] - before[name] for name in expected} == expected
     assert ("iqa_images_in_flight",) in after
+    for stage in ("wait", "decode", "inference"):  # the images came one by one
+        name, images = "iqa_stage_duration_seconds_sum", "iqa_image_stage_seconds_total"
+        spent = after[name, stage] - before[name, stage]
+        assert after[images, stage] - before[images, stage] == pytest.approx(spent)
     buckets = [name for name in after if name[0] == f"{request}_bucket" and BRISQUE in name]
     assert len({name[-1] for name in buckets}) > 10  # upper bounds
 
