@@ -97,7 +97,7 @@ class Stacks:
             return asyncio.ensure_future(self._score(kind, [item], quick=quick))
         if kind not in self._forming:
             items: list[Item] = []
-            work = asyncio.ensure_future(self._score(kind, items, quick=True))
+            work = asyncio.ensure_future(self._form(kind, items))
             self._forming[kind] = items, work
         items, work = self._forming[kind]
         items.append(item)
@@ -105,12 +105,15 @@ class Stacks:
             del self._forming[kind]
         return work
 
-    async def _score(self, kind: Kind, items: list[Item], *, quick: bool) -> Outcomes:
-        """Work on a stack, once it is formed."""
+    async def _form(self, kind: Kind, items: list[Item]) -> Outcomes:
+        """Let a stack grow for a moment, then score it."""
         for _ in range(FORMING_TURNS):
             await asyncio.sleep(0)
         if kind in self._forming and self._forming[kind][0] is items:
             del self._forming[kind]
+        return await self._score(kind, items, quick=True)
+
+    async def _score(self, kind: Kind, items: list[Item], *, quick: bool) -> Outcomes:
         await self._triton.reach(kind.model)
         with WAIT.time(len(items)):
             try:
