@@ -10,6 +10,7 @@ from PIL import Image
 from starlette.responses import Response
 
 from gateway.catalogue import Metric
+from gateway.messages import Outputs
 
 PNG, RAW = "image/png", "application/octet-stream"
 # Every 16th colour of viridis (S. van der Walt, N. Smith, CC0); between them it is nearly straight.
@@ -36,7 +37,7 @@ def media_type(accept: str) -> str:
     return RAW if RAW in ranges and PNG not in ranges else PNG
 
 
-def answer(metric: Metric, outputs: dict[str, NDArray[np.float32]], kind: str) -> Response:
+def answer(metric: Metric, outputs: Outputs, kind: str) -> Response:
     """The map among a model's outputs, with the score and what the colours mean in headers."""
     values = outputs["MAP"]
     low, high = metric.map_range

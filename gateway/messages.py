@@ -13,6 +13,7 @@ from tritonclient.grpc import service_pb2 as protocol
 from gateway.slots import Slot
 
 DATA_TYPES = {"FP32": np.dtype("<f4")}
+Outputs = dict[str, NDArray[np.float32]]  # by name
 
 
 class Tensor(NamedTuple):
@@ -58,8 +59,8 @@ def inline(request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot:
         request.raw_input_contents.append(slot.memory[tensor.start : end].tobytes())
 
 
-def outputs_of(response: protocol.ModelInferResponse) -> dict[str, NDArray[np.float32]]:
-    """The outputs `[N, ...]` by name."""
+def outputs_of(response: protocol.ModelInferResponse) -> Outputs:
+    """The outputs `[N, ...]`."""
     return {
         output.name: np.frombuffer(raw, DATA_TYPES[output.datatype]).reshape(output.shape)
         for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Request
-from numpy.typing import NDArray
 from starlette.responses import JSONResponse, Response
 
 from gateway import documentation, maps
 from gateway.admission import Admission, Deadline, Room
 from gateway.catalogue import METRICS, Metric
+from gateway.messages import Outputs
 from gateway.problems import Problem
 from gateway.scoring import Scorer
 from gateway.settings import Settings
@@ -83,7 +82,7 @@ class MetricRoutes:
 
     async def _one(
         self, request: Request, deadline: Deadline, room: Room, outputs: Sequence[str]
-    ) -> dict[str, NDArray[np.float32]]:
+    ) -> Outputs:
         uploads = await _read(request, self._limits, deadline, room)
         groups = _by_field(uploads, self._metric.fields)
         files = [_only(field, group).data for field, group in groups.items()]
@@ -107,7 +106,7 @@ class MetricRoutes:
         deadline: Deadline,
         request: Request,
         outputs: Sequence[str],
-    ) -> dict[str, NDArray[np.float32]]:
+    ) -> Outputs:
         request_id: str = request.state.request_id
         return await self._scorer.infer(self._metric, files, deadline, request_id, outputs)
 

@@ -10,10 +10,11 @@ from typing import TypeVar
 
 from gateway.admission import Admission, Deadline
 from gateway.catalogue import Metric
+from gateway.messages import Outputs
 from gateway.preprocess import Picture, is_jpeg, open_picture
 from gateway.problems import Problem
 from gateway.settings import Settings
-from gateway.stacks import STACK_BYTES, Item, Kind, Outputs, Stacks
+from gateway.stacks import STACK_BYTES, Item, Kind, Stacks
 from gateway.triton import TritonClient
 
 Result = TypeVar("Result")

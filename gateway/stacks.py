@@ -15,11 +15,8 @@ from functools import partial
 from math import prod
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gateway.admission import Deadline
-from gateway.messages import Tensor
+from gateway.messages import Outputs, Tensor
 from gateway.preprocess import Picture, Pixels
 from gateway.problems import Problem
 from gateway.slots import Slot
@@ -36,8 +33,6 @@ FORMING_TURNS = 3
 
 # What befalls a request whatever its images.
 COMMON = frozenset({"overloaded", "deadline_exceeded", "backend_unavailable"})
-
-Outputs = dict[str, NDArray[np.float32]]
 
 
 class Kind(NamedTuple):

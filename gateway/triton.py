@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import grpc
-import numpy as np
-from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2 as protocol
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from gateway.admission import Deadline
 from gateway.endpoints import SPREAD_OPTIONS, is_spread, target
-from gateway.messages import Tensor, inference, inline, outputs_of, refer
+from gateway.messages import Outputs, Tensor, inference, inline, outputs_of, refer
 from gateway.problems import STATUS, Problem, out_of_memory
 from gateway.slots import Region, Slot, remove_leftovers
 from gateway.triton_key import metadata
@@ -147,7 +145,7 @@ class TritonClient:
         timeout: float,
         outputs: Sequence[str] = ("SCORE",),
         request_id: str = "",
-    ) -> dict[str, NDArray[np.float32]]:
+    ) -> Outputs:
         """Run a model on uint8 tensors that lie in `slot`.
 
         Args:

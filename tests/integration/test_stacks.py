@@ -18,9 +18,10 @@ from tritonclient.grpc import service_pb2 as protocol
 
 import iqa
 from gateway.admission import HUNG_UP, Deadline
+from gateway.messages import Outputs
 from gateway.preprocess import open_picture
 from gateway.problems import Problem
-from gateway.stacks import Item, Kind, Outputs, Stacks
+from gateway.stacks import Item, Kind, Stacks
 from gateway.triton import Call, Transport, TritonClient
 from tests.conftest import RunningService
 
