@@ -15,15 +15,16 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from perf import gpu_triton
 from perf.gpu_check import BATCH, TASKS, Batch, batches, check, extremes
-from perf.gpu_report import Report, Row
-from perf.gpu_timing import bandwidth, overhead, piq_call, seconds_per_call
+from perf.gpu_report import Overhead, Report, Row
+from perf.gpu_timing import bandwidth, device_seconds, piq_call, seconds_per_call
 from perf.pictures import HEIGHT, WIDTH
 
 # Kernel targets: BRISQUE images/s, MS-SSIM RGB pairs/s, with the data on one H100.
@@ -53,33 +54,57 @@ def measure_kernels(
     copy_rate = None
     with report.attempt("memory bandwidth"):
         copy_rate = bandwidth(device)
-    for batch in (size.moved(device) for size in sizes):
+    for batch in sizes:
         for name in names:
+            task = TASKS[name]
             with report.attempt(f"{name}, {batch.name}"):
-                measured = overhead(name, TASKS[name], batch, device, seconds)
-                rates = {"ours": measured.batch / measured.call}
-                if measured.device:
-                    rates["ours, GPU time"] = measured.batch / sum(measured.device.values())
+                rates = {"ours": rate(partial(task.scores, batch, device), batch, seconds)}
                 if copy_rate:
-                    bytes_read = TASKS[name].bytes_per_pixel * batch.pixels
-                    rates["memory bandwidth"] = measured.batch * copy_rate / bytes_read
-                report.rows += [Row(name, batch.name, *rate) for rate in rates.items()]
+                    bytes_read = task.bytes_per_pixel * batch.pixels
+                    rates["memory bandwidth"] = len(batch.grey) * copy_rate / bytes_read
+                report.rows += [Row(name, batch.name, *measured) for measured in rates.items()]
             if name in TARGETS:
                 with report.attempt(f"piq, {name}, {batch.name}"):
-                    rate = len(batch.grey) / seconds_per_call(piq_call(name, batch), seconds)
-                    report.rows.append(Row(name, batch.name, "piq", rate))
+                    measured = rate(piq_call(name, batch), batch, seconds)
+                    report.rows.append(Row(name, batch.name, "piq", measured))
+
+
+def rate(call: Callable[[], object], batch: Batch, seconds: float) -> float:
+    """Pictures or pairs per second in calls of the batch."""
+    return len(batch.grey) / seconds_per_call(call, seconds)
 
 
 def measure_overheads(
-    report: Report, names: Sequence[str], size: Batch, device: str, seconds: float
+    report: Report, names: Sequence[str], batch: Batch, device: str, seconds: float
 ) -> None:
     """Calls of few and of many pictures: what of their time is not the GPU's."""
-    there = size.moved(device)
-    for name in names:
-        for count in (count for count in CALL_SIZES if count <= len(there.grey)):
-            with report.attempt(f"{name}, {count} in a call"):
-                batch = there.first(count)
-                report.overheads.append(overhead(name, TASKS[name], batch, device, seconds))
+    parts = [batch.first(count) for count in CALL_SIZES if count <= len(batch.grey)]
+    calls = {
+        (name, len(part.grey)): partial(TASKS[name].scores, part, device)
+        for name in names
+        for part in parts
+    }
+    times = {key: seconds_per_call(call, seconds) for key, call in calls.items()}
+    # Only now, as launches take longer once torch has profiled some.
+    for (name, count), call in calls.items():
+        with report.attempt(f"profile of {name}, {count} in a call"):
+            kernels = device_seconds(call, device)
+            report.overheads.append(Overhead(name, count, times[name, count], kernels))
+
+
+def measure_gpu_time(
+    report: Report, names: Sequence[str], sizes: Sequence[Batch], device: str
+) -> None:
+    """What calls that overlap could reach: only the time that the GPU works is counted."""
+    for batch in sizes:
+        for name in names:
+            with report.attempt(f"GPU time of {name}, {batch.name}"):
+                working = sum(
+                    device_seconds(partial(TASKS[name].scores, batch, device), device).values()
+                )
+                if working:
+                    row = Row(name, batch.name, "ours, GPU time", len(batch.grey) / working)
+                    report.rows.append(row)
 
 
 def verdicts(rows: Sequence[Row], sizes: Sequence[Batch]) -> list[str]:
@@ -147,9 +172,11 @@ def main(arguments: list[str] | None = None) -> int:
     sizes = batches(options.batch, options.width, options.height)
     names = agreeing(report, options.tasks, (extremes(), *sizes), options.device)
     report.write(options.output)
-    measure_kernels(report, names, sizes, options.device, options.seconds)
+    there = [size.moved(options.device) for size in sizes]
+    measure_kernels(report, names, there, options.device, options.seconds)
     report.write(options.output)
-    measure_overheads(report, names, sizes[0], options.device, options.seconds)
+    measure_overheads(report, names, there[0], options.device, options.seconds)
+    measure_gpu_time(report, names, there, options.device)
     report.write(options.output)
     load = (options.perf_analyzer, options.concurrency, options.seconds)
     if options.triton:

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from perf.gpu_check import Batch, Task
-from perf.gpu_report import Overhead
+from perf.gpu_check import Batch
 
 LEAST_CALLS = 3
 PROFILED_CALLS = 5
@@ -53,20 +52,6 @@ def device_seconds(call: Callable[[], object], device: str) -> dict[str, float]:
         for event in profiler.key_averages()
         if event.self_device_time_total > 0 and event.device_type.name.lower() == kind
     }
-
-
-def overhead(metric: str, task: Task, batch: Batch, device: str, duration: float) -> Overhead:
-    """What a call of a batch on the device takes, and how much of that the GPU works."""
-
-    def call() -> object:
-        return task.scores(batch, device)
-
-    return Overhead(
-        metric,
-        batch=len(batch.grey),
-        call=seconds_per_call(call, duration),
-        device=device_seconds(call, device),
-    )
 
 
 def piq_call(metric: str, batch: Batch) -> Callable[[], object]:

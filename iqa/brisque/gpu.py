@@ -29,12 +29,11 @@ TILE_HEIGHT = 64
 
 @cache
 def _constants(device: torch.device) -> tuple[torch.Tensor, ...]:
-    """Window, fit tables and regressor on the device, as `gpu_scores.scores_kernel` takes them."""
+    """Fit tables and regressor on the device, as `gpu_scores.scores_kernel` takes them."""
     model = regressor.load()
     gain = 2 / (model.feature_high - model.feature_low)
     offset = -gain * model.feature_low - 1
     arrays = (
-        np.outer(WINDOW, WINDOW),
         fit_tables(),
         model.vectors.T,
         model.coefficients,
@@ -50,7 +49,8 @@ def memory_needed(height: int, width: int) -> int:
     weights = gpu_halving.TAPS * (height + width) // 2
     return (
         3 * height * width
-        + 8 * (height * width // 4 + weights + tiles * MOMENTS + 128)
+        + 4 * (height * width // 4)
+        + 8 * (weights + tiles * MOMENTS + 128)
         + (4 * 3 * (height + width))
     )
 
@@ -95,7 +95,7 @@ def _plane_table(shapes: Integers) -> tuple[Integers, NDArray[np.int32], Integer
     half[:, 3] = 1
     tile_plane, planes[:, 4] = tile_table(planes[:, 1], planes[:, 2], TILE_HEIGHT, TILE_WIDTH)
     planes[:, 5] = offsets(2 * (planes[:, 1] + planes[:, 2]))[0]
-    half[:, 0] = full[:, 6] = offsets(2 * half[:, 1] * half[:, 2])[0]
+    half[:, 0] = full[:, 6] = offsets(half[:, 1] * half[:, 2])[0]
     axes = np.stack([shapes[:, :2].ravel(), np.zeros(2 * count, dtype=np.int64)], axis=1)
     axes[:, 1] = offsets(axes[:, 0] // 2 * gpu_halving.TAPS)[0]
     full[:, 7:9] = axes[:, 1].reshape(count, 2)
@@ -111,14 +111,14 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
     (planes_there, tile_plane_there, axes_there), alive = send(
         images, planes[:count, 0], tables, device
     )
-    window, fits, vectors, coefficients, gain, offset = _constants(device)
+    fits, vectors, coefficients, gain, offset = _constants(device)
 
     def empty(size: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
         return torch.empty(size, dtype=dtype, device=device)
 
     half_heights, half_widths = planes[count:, 1], planes[count:, 2]
     weights = empty(int((half_heights + half_widths).sum()) * gpu_halving.TAPS)
-    halves = empty(int((2 * half_heights * half_widths).sum()), torch.float32)
+    halves = empty(int((half_heights * half_widths).sum()), torch.float32)
     edges = empty(int(2 * (planes[:, 1] + planes[:, 2]).sum()), torch.float32)
     partials = empty(len(tile_plane) * MOMENTS)
     moments = empty(len(planes) * MOMENTS)
@@ -133,10 +133,10 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
     second_scale = int(planes[count, 4])
     for first, end in ((0, second_scale), (second_scale, len(tile_plane))):
         gpu_kernels.moments_kernel[(end - first,)](
-            tile_plane_there, planes_there, first, window, window.numel(), weights, halves, edges,
-            partials,
+            tile_plane_there, planes_there, first, weights, halves, edges, partials,
             FULL=first == 0, LANES=LANES, ROWS=TILE_HEIGHT, WINDOW=tuple(map(float, WINDOW)),
-            ENTRIES=gpu_kernels.ENTRIES, num_warps=1, maxnreg=168,
+            STEPS=gpu_kernels.step_weights(WINDOW), ENTRIES=gpu_kernels.ENTRIES,
+            num_warps=1, maxnreg=168,
         )  # fmt: skip
     gpu_scores.reduce_kernel[(len(planes),)](
         planes_there, edges, partials, moments,

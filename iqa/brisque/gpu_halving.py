@@ -146,8 +146,5 @@ def halve_tile(
             )
             at = line + column + p
             mask = (row >= start) & (column + p < half_width)
-            rounded = complete.to(tl.float32)
-            tl.store(at, rounded, mask=mask)
-            rest = (complete - rounded.to(precision)).to(tl.float32)
-            tl.store(at + half_height.to(tl.int64) * half_width, rest, mask=mask)
+            tl.store(at, complete.to(tl.float32), mask=mask)
         pending = advanced

@@ -4,15 +4,21 @@ A program is one warp that streams down a tile of `4 * LANES` columns. Each lane
 columns, whose horizontal windows share eleven loaded pixels; the vertical windows live in running
 sums in registers, so that no filtered row touches memory. A fifth column, left of the four, is
 filtered again by each lane: products of neighbours then need no exchange between lanes.
+
+A pixel less its window's mean is summed from the steps between neighbouring pixels, not from the
+pixels: where they are all the same nothing is left to round, and flat is exactly 0 in float32.
 """
 
+import numpy as np
 import triton
 import triton.language as tl
+from numpy.typing import NDArray
 
-from iqa.brisque.gpu_exact import VARIANCE_DOUBT, certainty, exact_statistics
 from iqa.brisque.gpu_halving import halve_tile
 from iqa.brisque.gpu_pixels import run_of_pixels, run_with_border, within
 from iqa.streaming import advanced, repeated, windowed
+
+Array = NDArray[np.float64]
 
 # A row of the plane table, int64: source (the image's address, or its offset in `halves`), height,
 # width, channels, first tile, offset in `edges`; and of a full-size plane the offsets of its
@@ -20,6 +26,41 @@ from iqa.streaming import advanced, repeated, windowed
 ENTRIES = 9
 MOMENTS = 22
 COLUMNS_PER_LANE = 4
+# A straight slope leaves less than this of its pixels less their means, by rounding; so does a
+# half-size plane's own rounding to float32, where a side of the picture is odd.
+ROUNDING = tl.constexpr(2e-5)
+
+
+def step_weights(window: Array) -> tuple[float, ...]:
+    """The weights of the steps from each pixel under a symmetric window to the next.
+
+    So weighted and summed, they make the middle pixel less the window's mean.
+    """
+    before = np.cumsum(window[: len(window) // 2])
+    return tuple(map(float, [*before, *-before[::-1]]))
+
+
+@triton.jit
+def above_mean(steps, first, STEPS: tl.constexpr):
+    """A pixel less the mean of its row's window, whose first step is `steps[first]`."""
+    last: tl.constexpr = len(STEPS) - 1
+    total = STEPS[0] * (steps[first] - steps[first + last])
+    for k in tl.static_range(1, len(STEPS) // 2):
+        total += STEPS[k] * (steps[first + k] - steps[first + last - k])
+    return total
+
+
+@triton.jit
+def advanced_above_mean(sums, across, down, WINDOW: tl.constexpr, STEPS: tl.constexpr):
+    """As `streaming.advanced`, for pixels less the means of their two-dimensional windows.
+
+    `across` is `above_mean` of the row that enters, `down` its step from the row above.
+    """
+    complete = sums[0] + WINDOW[0] * across + STEPS[len(STEPS) - 1] * down
+    under_way = ()
+    for k in tl.static_range(1, len(STEPS)):
+        under_way = under_way + (sums[k] + WINDOW[k] * across + STEPS[len(STEPS) - 1 - k] * down,)
+    return complete, under_way + (WINDOW[0] * across,)
 
 
 @triton.jit
@@ -52,13 +93,11 @@ def store_edges(edges, coefficients, row, column, height, width, inside):
         tl.store(edges + 2 * width + height + row + 0 * at, value, mask=mask & (at == width - 1))
 
 
-@triton.jit(do_not_specialize=["first_tile", "taps"])
+@triton.jit(do_not_specialize=["first_tile"])
 def moments_kernel(
     tile_plane,  # int32 [T], the plane of each tile
     planes,  # int64 [P, ENTRIES]
     first_tile,  # of this launch
-    window,  # float64 [49], the 2-D window
-    taps,  # 49, at run time: unrolling that rare loop would cost every pixel registers
     weights,  # float64, see `gpu_halving`
     halves,  # float32, the half-size planes, see `gpu_pixels`: written if FULL, else read
     edges,  # float32, see `store_edges`
@@ -67,6 +106,7 @@ def moments_kernel(
     LANES: tl.constexpr,
     ROWS: tl.constexpr,
     WINDOW: tl.constexpr,
+    STEPS: tl.constexpr,  # `step_weights` of it
     ENTRIES: tl.constexpr,
 ):
     """Sum one tile's MSCN coefficients and products; grid: the tiles of one scale.
@@ -110,7 +150,7 @@ def moments_kernel(
     interior = (left > 0) & (left + 4 * LANES + 3 <= width)
 
     zero = tl.zeros([LANES], tl.float32)
-    means = repeated(repeated(zero, 6), 5)
+    sums = repeated(repeated(zero, 6), 5)
     squares = repeated(repeated(zero, 6), 5)
     centres = repeated(repeated(zero, 3), 5)
     previous = repeated(zero, 5)
@@ -129,10 +169,13 @@ def moments_kernel(
             values = run_with_border(
                 source, entering, column - 4, height, width, channels, origin, 11, FULL
             )
+        steps = ()
+        for k in tl.static_range(10):
+            steps = steps + (values[k + 1] - values[k],)
         powers = ()
         for k in tl.static_range(11):
             powers = powers + (values[k] * values[k],)
-        next_means = ()
+        next_sums = ()
         next_squares = ()
         next_centres = ()
         differences = ()
@@ -140,38 +183,20 @@ def moments_kernel(
         # The row whose windows this row completes.
         row = top - 7 + step
         in_rows = (step >= 6) & (row >= 0)
-        lowest = zero + VARIANCE_DOUBT
         for p in tl.static_range(5):
-            mean, under_way = advanced(means[p], windowed(values, p, WINDOW), WINDOW)
-            next_means = next_means + (under_way,)
+            difference, under_way = advanced_above_mean(
+                sums[p], above_mean(steps, p, STEPS), values[p + 3] - centres[p][2], WINDOW, STEPS
+            )
+            next_sums = next_sums + (under_way,)
             power, under_way = advanced(squares[p], windowed(powers, p, WINDOW), WINDOW)
             next_squares = next_squares + (under_way,)
-            difference = centres[p][0] - mean
-            variance = tl.abs(power - mean * mean)
+            mean = centres[p][0] - difference
             next_centres = next_centres + ((centres[p][1], centres[p][2], values[p + 3]),)
-            differences = differences + (difference,)
-            variances = variances + (variance,)
-            lowest = tl.minimum(lowest, certainty(difference, variance))
-        means = next_means
+            differences = differences + (tl.where(tl.abs(difference) < ROUNDING, 0.0, difference),)
+            variances = variances + (tl.abs(power - mean * mean),)
+        sums = next_sums
         squares = next_squares
         centres = next_centres
-        doubtful = (lowest < VARIANCE_DOUBT) & (column < width)
-        if in_rows & (tl.max(doubtful.to(tl.int32), axis=0) > 0):
-            exact_differences = ()
-            exact_variances = ()
-            for p in tl.static_range(5):
-                at = column + (p - 1)
-                doubt = certainty(differences[p], variances[p]) < VARIANCE_DOUBT
-                doubt = doubt & within(at, width)
-                difference, variance = exact_statistics(
-                    source, row, at, height, width, channels, window, taps, doubt, FULL
-                )
-                difference = tl.where(doubt, difference, differences[p])
-                variance = tl.where(doubt, variance, variances[p])
-                exact_differences = exact_differences + (difference,)
-                exact_variances = exact_variances + (variance,)
-            differences = exact_differences
-            variances = exact_variances
         coefficients = ()
         limit = tl.where(in_rows, width, 0)
         for p in tl.static_range(5):
@@ -196,6 +221,6 @@ def moments_kernel(
         previous = coefficients
 
     partial = partials + tile.to(tl.int64) * 22
-    sums = (absolute, square) + left_sums + upper_sums + upper_left_sums + lower_left_sums
+    totals = (absolute, square) + left_sums + upper_sums + upper_left_sums + lower_left_sums
     for k in tl.static_range(22):
-        tl.store(partial + k, tl.sum(sums[k], axis=0).to(tl.float64))
+        tl.store(partial + k, tl.sum(totals[k], axis=0).to(tl.float64))

@@ -1,7 +1,7 @@
 """Triton device functions that read a plane: uint8 grey or RGB, or a half-size plane.
 
-A half-size plane is float32 `[2, H, W]`, whose sum is the grey level minus 128 to within 1e-12; the
-first is that rounded to float32, and all of it where both sides of the picture are even.
+A half-size plane holds the grey levels minus 128 as float32, exactly where both sides of the
+picture are even.
 """
 
 import triton
@@ -19,17 +19,6 @@ def luma(at, channels, mask=None, other=None):
         blue = tl.load(at + 2, mask=mask, other=other).to(tl.int32)
         grey = (19595 * grey + 38470 * green + 7471 * blue + 32768) >> 16
     return grey
-
-
-@triton.jit
-def exact_pixel(source, row, column, height, width, channels, mask, FULL: tl.constexpr):
-    """One exact float64 value per lane; black where masked."""
-    at = source + (row.to(tl.int64) * width + column) * channels
-    if FULL:
-        return luma(at, channels, mask, 0).to(tl.float64)
-    else:  # noqa: RET505 - the compiler drops the branch not taken only in this form
-        rest = tl.load(at + height.to(tl.int64) * width, mask=mask, other=0.0)
-        return tl.load(at, mask=mask, other=BLACK).to(tl.float64) + rest.to(tl.float64)
 
 
 @triton.jit

@@ -84,6 +84,12 @@ def reduce_kernel(
 
 
 @triton.jit
+def finite(value):
+    """Whether it is a number; `value - value == 0` may be fused with how the value came about."""
+    return tl.abs(value) < float("inf")
+
+
+@triton.jit
 def nearest(table, values, LENGTH: tl.constexpr):
     """`features.nearest` for values `[B]` in the ascending `table` of `LENGTH` entries."""
     low = tl.zeros(values.shape, tl.int32)
@@ -161,10 +167,10 @@ def scores_kernel(
     )
     first = slot // 8 * 18 + tl.where(symmetric, 0, 2 + 4 * direction)
 
-    undefined = (value - value != 0) | (inverse - inverse != 0)
+    undefined = ~finite(value) | ~finite(inverse)
     undefined = undefined | (left_square == 0) | (right_square == 0)
     for k in tl.static_range(4):
-        undefined = undefined | (~symmetric & (features[k] - features[k] != 0))
+        undefined = undefined | (~symmetric & ~finite(features[k]))
     undefined = tl.max((fitted & undefined).to(tl.int32), axis=0) > 0
     nan = float("nan")
 

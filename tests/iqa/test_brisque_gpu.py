@@ -142,6 +142,6 @@ def test_plane_table_of_two_pictures() -> None:
     assert planes[:, 1:5].tolist() == [
         [100, 300, 3, 0], [65, 17, 1, 6], [50, 150, 1, 8], [32, 8, 1, 10],
     ]  # fmt: skip
-    assert planes[:2, 6].tolist() == planes[2:, 0].tolist() == [0, 2 * 50 * 150]
+    assert planes[:2, 6].tolist() == planes[2:, 0].tolist() == [0, 50 * 150]
     assert axes.tolist() == [[100, 0], [300, 450], [65, 1800], [17, 2088]]
     assert planes.shape[1] == gpu_kernels.ENTRIES
