@@ -24,15 +24,16 @@ def offsets(sizes: Integers) -> tuple[Integers, int]:
 
 
 def tile_table(
-    heights: Integers, widths: Integers, tile_height: int, tile_width: int
-) -> tuple[NDArray[np.int32], Integers]:
+    heights: Integers, widths: Integers, tile_heights: int | Integers, tile_width: int
+) -> tuple[NDArray[np.int32], Integers, Integers]:
     """Cut planes into tiles, row by row.
 
     Returns:
-        the plane of each tile `[T]`, and each plane's first tile `[P]`.
+        the plane of each tile `[T]`, and each plane's first tile and number of tiles `[P]`.
     """
-    counts = -(-heights // tile_height) * -(-widths // tile_width)
-    return np.repeat(np.arange(len(counts), dtype=np.int32), counts), offsets(counts)[0]
+    counts = -(-heights // tile_heights) * -(-widths // tile_width)
+    planes = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    return planes, offsets(counts)[0], counts
 
 
 def send(

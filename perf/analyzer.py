@@ -96,7 +96,7 @@ def analyze(metric: Metric, setup: Setup, protocol: str, memory: str, data: Path
                 *(setup.program, "-m", metric.model, "-i", protocol, "-u", setup.urls[protocol]),
                 *("--input-data", str(data), "--shared-memory", memory),
                 *("--output-shared-memory-size", str(OUTPUT_BYTES)),
-                *("--concurrency-range", str(concurrency)),
+                *("--async", "--concurrency-range", str(concurrency)),
                 *("--measurement-interval", str(int(1000 * setup.seconds))),
                 # Three windows, whether they agree or not: unstable results are better than none.
                 *("--stability-percentage", "999", "--max-trials", "3"),
@@ -110,7 +110,8 @@ def analyze(metric: Metric, setup: Setup, protocol: str, memory: str, data: Path
                 timeout=PATIENCE + 10 * setup.seconds,
             )
             if run.returncode:
-                raise RuntimeError(f"perf_analyzer: {(run.stderr or run.stdout)[-1000:]}")
+                said = (run.stderr or run.stdout)[-1000:]
+                raise RuntimeError(f"perf_analyzer ended with {run.returncode}: {said}")
             rows += parse(Path(report.name).read_text())
     return rows
 

@@ -22,9 +22,9 @@ Integers = NDArray[np.int64]
 
 LANES = 32
 TILE_WIDTH = LANES * gpu_kernels.COLUMNS_PER_LANE
-# Tall enough that the 7 rows run up before the first result weigh little, short enough that one
-# picture of 768x512 occupies 48 of the GPU's warps.
-TILE_HEIGHT = 64
+# Of both scales: tall enough that the 7 rows run up before the first result weigh little, short
+# enough that one picture of 768x512 occupies 48 of the GPU's warps and then 24.
+TILE_HEIGHTS = (64, 32)
 
 
 @cache
@@ -45,7 +45,7 @@ def _constants(device: torch.device) -> tuple[torch.Tensor, ...]:
 
 def memory_needed(height: int, width: int) -> int:
     """Bytes of device memory for an image of this size, its pixels (at most 3 bytes) included."""
-    tiles = -(-height // TILE_HEIGHT) * -(-width // TILE_WIDTH) * 2
+    tiles = 2 * -(-height // TILE_HEIGHTS[0]) * -(-width // TILE_WIDTH)
     weights = gpu_halving.TAPS * (height + width) // 2
     return (
         3 * height * width
@@ -93,12 +93,15 @@ def _plane_table(shapes: Integers) -> tuple[Integers, NDArray[np.int32], Integer
     full[:, 1:4] = shapes
     half[:, 1:3] = shapes[:, :2] // 2
     half[:, 3] = 1
-    tile_plane, planes[:, 4] = tile_table(planes[:, 1], planes[:, 2], TILE_HEIGHT, TILE_WIDTH)
-    planes[:, 5] = offsets(2 * (planes[:, 1] + planes[:, 2]))[0]
-    half[:, 0] = full[:, 6] = offsets(half[:, 1] * half[:, 2])[0]
+    tile_heights = np.repeat(TILE_HEIGHTS, count)
+    tile_plane, planes[:, 4], planes[:, 5] = tile_table(
+        planes[:, 1], planes[:, 2], tile_heights, TILE_WIDTH
+    )
+    planes[:, 6] = offsets(2 * (planes[:, 1] + planes[:, 2]))[0]
+    half[:, 0] = full[:, 7] = offsets(half[:, 1] * half[:, 2])[0]
     axes = np.stack([shapes[:, :2].ravel(), np.zeros(2 * count, dtype=np.int64)], axis=1)
     axes[:, 1] = offsets(axes[:, 0] // 2 * gpu_halving.TAPS)[0]
-    full[:, 7:9] = axes[:, 1].reshape(count, 2)
+    full[:, 8:10] = axes[:, 1].reshape(count, 2)
     return planes, tile_plane, axes
 
 
@@ -118,7 +121,7 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
 
     half_heights, half_widths = planes[count:, 1], planes[count:, 2]
     weights = empty(int((half_heights + half_widths).sum()) * gpu_halving.TAPS)
-    halves = empty(int((half_heights * half_widths).sum()), torch.float32)
+    halves = empty(int((half_heights * half_widths).sum()), torch.int32)
     edges = empty(int(2 * (planes[:, 1] + planes[:, 2]).sum()), torch.float32)
     partials = empty(len(tile_plane) * MOMENTS)
     moments = empty(len(planes) * MOMENTS)
@@ -131,16 +134,17 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
             axes_there, weights, TAPS=gpu_halving.TAPS, BLOCK=block
         )
     second_scale = int(planes[count, 4])
-    for first, end in ((0, second_scale), (second_scale, len(tile_plane))):
+    scales = ((0, second_scale), (second_scale, len(tile_plane)))
+    for (first, end), tile_height in zip(scales, TILE_HEIGHTS, strict=True):
         gpu_kernels.moments_kernel[(end - first,)](
             tile_plane_there, planes_there, first, weights, halves, edges, partials,
-            FULL=first == 0, LANES=LANES, ROWS=TILE_HEIGHT, WINDOW=tuple(map(float, WINDOW)),
-            STEPS=gpu_kernels.step_weights(WINDOW), ENTRIES=gpu_kernels.ENTRIES,
+            FULL=first == 0, LANES=LANES, ROWS=tile_height, WINDOW=tuple(map(float, WINDOW)),
+            BENDS=gpu_kernels.bend_weights(WINDOW), ENTRIES=gpu_kernels.ENTRIES,
             num_warps=1, maxnreg=168,
         )  # fmt: skip
     gpu_scores.reduce_kernel[(len(planes),)](
         planes_there, edges, partials, moments,
-        ROWS=TILE_HEIGHT, COLUMNS=TILE_WIDTH, ENTRIES=gpu_kernels.ENTRIES, BLOCK=256,
+        ENTRIES=gpu_kernels.ENTRIES, BLOCK=256,
     )  # fmt: skip
     model = regressor.load()
     gpu_scores.scores_kernel[(count,)](

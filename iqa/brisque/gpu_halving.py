@@ -9,7 +9,7 @@ end to end, which takes a table of weights and float64.
 import triton
 import triton.language as tl
 
-from iqa.brisque.gpu_pixels import mirrored, mirrored_luma, run_of_luma
+from iqa.brisque.gpu_pixels import GREY, mirrored, mirrored_luma, run_of_luma
 
 TAPS = 9
 EVEN_WEIGHTS = tl.constexpr(tuple(w / 256 for w in (-3, -9, 29, 111, 111, 29, -9, -3)))
@@ -146,5 +146,9 @@ def halve_tile(
             )
             at = line + column + p
             mask = (row >= start) & (column + p < half_width)
-            tl.store(at, complete.to(tl.float32), mask=mask)
+            if even:
+                level = (complete * 65536.0).to(tl.int32) * (GREY // 65536)
+            else:
+                level = tl.floor(complete * GREY + 0.5).to(tl.int32)
+            tl.store(at, level, mask=mask)
         pending = advanced

@@ -5,8 +5,8 @@ columns, whose horizontal windows share eleven loaded pixels; the vertical windo
 sums in registers, so that no filtered row touches memory. A fifth column, left of the four, is
 filtered again by each lane: products of neighbours then need no exchange between lanes.
 
-A pixel less its window's mean is summed from the steps between neighbouring pixels, not from the
-pixels: where they are all the same nothing is left to round, and flat is exactly 0 in float32.
+A pixel less its window's mean is summed from second differences of neighbouring pixels. They are
+exact, so that float32 gives exactly 0 where the picture is flat or a straight slope.
 """
 
 import numpy as np
@@ -15,51 +15,76 @@ import triton.language as tl
 from numpy.typing import NDArray
 
 from iqa.brisque.gpu_halving import halve_tile
-from iqa.brisque.gpu_pixels import run_of_pixels, run_with_border, within
+from iqa.brisque.gpu_pixels import GREY, run_of_levels, run_with_border, within
 from iqa.streaming import advanced, repeated, windowed
 
 Array = NDArray[np.float64]
 
 # A row of the plane table, int64: source (the image's address, or its offset in `halves`), height,
-# width, channels, first tile, offset in `edges`; and of a full-size plane the offsets of its
-# half in `halves` and of its row and column weights in `weights`.
-ENTRIES = 9
+# width, channels, first tile, number of tiles, offset in `edges`; and of a full-size plane the
+# offsets of its half in `halves` and of its row and column weights in `weights`.
+ENTRIES = 10
 MOMENTS = 22
 COLUMNS_PER_LANE = 4
-# A straight slope leaves less than this of its pixels less their means, by rounding; so does a
-# half-size plane's own rounding to float32, where a side of the picture is odd.
-ROUNDING = tl.constexpr(2e-5)
+# What float32 leaves of a pixel less its mean where second differences cancel each other.
+ROUNDING = tl.constexpr(4e-6)
 
 
-def step_weights(window: Array) -> tuple[float, ...]:
-    """The weights of the steps from each pixel under a symmetric window to the next.
+def bend_weights(window: Array) -> tuple[float, ...]:
+    """The weights of the second differences `2 b - a - c` under a symmetric window.
 
-    So weighted and summed, they make the middle pixel less the window's mean.
+    So weighted and summed, they make the middle pixel less the window's mean. They are one fewer
+    than the window's pixels at each end, and half of them, from the end to the middle, is given.
     """
-    before = np.cumsum(window[: len(window) // 2])
-    return tuple(map(float, [*before, *-before[::-1]]))
+    return tuple(map(float, np.cumsum(np.cumsum(window[: len(window) // 2]))))
 
 
 @triton.jit
-def above_mean(steps, first, STEPS: tl.constexpr):
-    """A pixel less the mean of its row's window, whose first step is `steps[first]`."""
-    last: tl.constexpr = len(STEPS) - 1
-    total = STEPS[0] * (steps[first] - steps[first + last])
-    for k in tl.static_range(1, len(STEPS) // 2):
-        total += STEPS[k] * (steps[first + k] - steps[first + last - k])
+def second_differences(levels, FULL: tl.constexpr):
+    """Second differences `2 b - a - c` of adjacent levels, a tuple of float32."""
+    steps = ()
+    for k in tl.static_range(len(levels) - 1):
+        steps = steps + (levels[k + 1] - levels[k],)
+    values = ()
+    for k in tl.static_range(len(levels) - 2):
+        values = values + (second_difference(steps[k], steps[k + 1], FULL),)
+    return values
+
+
+@triton.jit
+def second_difference(step, next_step, FULL: tl.constexpr):
+    """The second difference of two steps; 0 where a half-size plane's rounding may have made it."""
+    difference = step - next_step
+    if not FULL:
+        difference = tl.where(tl.abs(difference) <= 2, 0, difference)
+    return difference.to(tl.float32)
+
+
+@triton.jit
+def above_mean(bends, first, WEIGHTS: tl.constexpr):
+    """A pixel less the mean of its row's window, under which `bends` from `first` on lie."""
+    middle: tl.constexpr = len(WEIGHTS) - 1
+    total = WEIGHTS[middle] * bends[first + middle]
+    for k in tl.static_range(middle):
+        total += WEIGHTS[k] * (bends[first + k] + bends[first + 2 * middle - k])
     return total
 
 
 @triton.jit
-def advanced_above_mean(sums, across, down, WINDOW: tl.constexpr, STEPS: tl.constexpr):
+def advanced_above_mean(sums, across, down, WINDOW: tl.constexpr, WEIGHTS: tl.constexpr):
     """As `streaming.advanced`, for pixels less the means of their two-dimensional windows.
 
-    `across` is `above_mean` of the row that enters, `down` its step from the row above.
+    `across` is `above_mean` of the row that enters, `down` the second difference around the row
+    above it.
     """
-    complete = sums[0] + WINDOW[0] * across + STEPS[len(STEPS) - 1] * down
+    middle: tl.constexpr = len(WEIGHTS) - 1
+    complete = sums[0] + WINDOW[0] * across + WEIGHTS[0] * down
     under_way = ()
-    for k in tl.static_range(1, len(STEPS)):
-        under_way = under_way + (sums[k] + WINDOW[k] * across + STEPS[len(STEPS) - 1 - k] * down,)
+    for k in tl.static_range(1, len(WINDOW) - 1):
+        value = sums[k] + WINDOW[k] * across
+        if k <= 2 * middle:
+            value += WEIGHTS[k if k <= middle else 2 * middle - k] * down
+        under_way = under_way + (value,)
     return complete, under_way + (WINDOW[0] * across,)
 
 
@@ -99,14 +124,14 @@ def moments_kernel(
     planes,  # int64 [P, ENTRIES]
     first_tile,  # of this launch
     weights,  # float64, see `gpu_halving`
-    halves,  # float32, the half-size planes, see `gpu_pixels`: written if FULL, else read
+    halves,  # int32, the half-size planes, see `gpu_pixels`: written if FULL, else read
     edges,  # float32, see `store_edges`
     partials,  # float64 [T, MOMENTS]
     FULL: tl.constexpr,
     LANES: tl.constexpr,
     ROWS: tl.constexpr,
     WINDOW: tl.constexpr,
-    STEPS: tl.constexpr,  # `step_weights` of it
+    BENDS: tl.constexpr,  # `bend_weights` of it
     ENTRIES: tl.constexpr,
 ):
     """Sum one tile's MSCN coefficients and products; grid: the tiles of one scale.
@@ -124,9 +149,9 @@ def moments_kernel(
     left = place % across * (LANES * 4)
     if FULL:
         source = tl.load(plane).to(tl.pointer_type(tl.uint8))
-        half_plane = halves + tl.load(plane + 6)
-        row_weights = weights + tl.load(plane + 7)
-        column_weights = weights + tl.load(plane + 8)
+        half_plane = halves + tl.load(plane + 7)
+        row_weights = weights + tl.load(plane + 8)
+        column_weights = weights + tl.load(plane + 9)
         if (height % 2 == 0) & (width % 2 == 0):
             halve_tile(
                 source, height, width, channels, half_plane, row_weights, column_weights,
@@ -139,20 +164,21 @@ def moments_kernel(
             )  # fmt: skip
     else:
         source = halves + tl.load(plane)
-    edges += tl.load(plane + 5)
+    edges += tl.load(plane + 6)
 
     column = left + 4 * tl.arange(0, LANES)
     # Values are taken relative to one pixel of the lane's own strip: E[x^2] - mu^2 then cancels
     # little where the picture is smooth.
     middle = tl.minimum(top + ROWS // 2, height - 1)
     nearest = tl.minimum(column, width - 1)
-    (origin,) = run_of_pixels(source, middle, nearest, width, channels, 0.0, 1, FULL)
+    (origin,) = run_of_levels(source, middle, nearest, width, channels, 0, 1, FULL)
     interior = (left > 0) & (left + 4 * LANES + 3 <= width)
 
     zero = tl.zeros([LANES], tl.float32)
     sums = repeated(repeated(zero, 6), 5)
     squares = repeated(repeated(zero, 6), 5)
-    centres = repeated(repeated(zero, 3), 5)
+    centres = repeated(repeated(tl.zeros_like(origin), 3), 5)
+    grey: tl.constexpr = 1 if FULL else GREY
     previous = repeated(zero, 5)
     absolute = zero
     square = zero
@@ -164,17 +190,16 @@ def moments_kernel(
         entering = top - 4 + step
         # The branch is on scalars and encloses the whole row.
         if interior & within(entering, height):
-            values = run_of_pixels(source, entering, column - 4, width, channels, origin, 11, FULL)
+            levels = run_of_levels(source, entering, column - 4, width, channels, origin, 11, FULL)
         else:
-            values = run_with_border(
+            levels = run_with_border(
                 source, entering, column - 4, height, width, channels, origin, 11, FULL
             )
-        steps = ()
-        for k in tl.static_range(10):
-            steps = steps + (values[k + 1] - values[k],)
         powers = ()
         for k in tl.static_range(11):
-            powers = powers + (values[k] * values[k],)
+            value = levels[k].to(tl.float32)
+            powers = powers + (value * value,)
+        bends = second_differences(levels, FULL)
         next_sums = ()
         next_squares = ()
         next_centres = ()
@@ -184,15 +209,22 @@ def moments_kernel(
         row = top - 7 + step
         in_rows = (step >= 6) & (row >= 0)
         for p in tl.static_range(5):
+            two_above, above, centre = centres[p][1], centres[p][2], levels[p + 3]
             difference, under_way = advanced_above_mean(
-                sums[p], above_mean(steps, p, STEPS), values[p + 3] - centres[p][2], WINDOW, STEPS
+                sums[p],
+                above_mean(bends, p, BENDS),
+                second_difference(above - two_above, centre - above, FULL),
+                WINDOW,
+                BENDS,
             )
             next_sums = next_sums + (under_way,)
             power, under_way = advanced(squares[p], windowed(powers, p, WINDOW), WINDOW)
             next_squares = next_squares + (under_way,)
-            mean = centres[p][0] - difference
-            next_centres = next_centres + ((centres[p][1], centres[p][2], values[p + 3]),)
-            differences = differences + (tl.where(tl.abs(difference) < ROUNDING, 0.0, difference),)
+            mean = centres[p][0].to(tl.float32) - difference
+            next_centres = next_centres + ((two_above, above, centre),)
+            if FULL:
+                difference = tl.where(tl.abs(difference) < ROUNDING, 0.0, difference)
+            differences = differences + (difference,)
             variances = variances + (tl.abs(power - mean * mean),)
         sums = next_sums
         squares = next_squares
@@ -202,7 +234,7 @@ def moments_kernel(
         for p in tl.static_range(5):
             inside = within(column - 1, limit) if p == 0 else column < limit - (p - 1)
             # The square of an inverse root costs half of what a division does.
-            gain = tl.rsqrt(tl.sqrt(variances[p]) + 1.0)
+            gain = tl.rsqrt(tl.sqrt(variances[p]) + grey)
             coefficient = differences[p] * gain * gain
             coefficients = coefficients + (tl.where(inside, coefficient, 0.0),)
         # Step 6 is the row above the tile, there only as the first row's upper neighbour.

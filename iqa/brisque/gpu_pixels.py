@@ -1,13 +1,16 @@
 """Triton device functions that read a plane: uint8 grey or RGB, or a half-size plane.
 
-A half-size plane holds the grey levels minus 128 as float32, exactly where both sides of the
-picture are even.
+A half-size plane is int32, grey minus 128 in units of a `GREY`th: exact where both sides of the
+picture are even, rounded where one is odd. Differences of its levels have nothing to round.
 """
 
 import triton
 import triton.language as tl
 
-BLACK = tl.constexpr(-128.0)
+# A grey level of a half-size plane. Even pictures need multiples of 2^16; more is room for a black
+# border below the second difference that overflows, 682 levels, as `imresize` overshoots.
+GREY = tl.constexpr(48 << 16)
+BLACK = tl.constexpr(-128 * (48 << 16))
 
 
 @triton.jit
@@ -37,41 +40,45 @@ def run_of_luma(at, COUNT: tl.constexpr, CHANNELS: tl.constexpr):
 
 
 @triton.jit
-def run_of_pixels(
+def run_of_levels(
     source, row, column, width, channels, origin, COUNT: tl.constexpr, FULL: tl.constexpr
 ):
-    """Adjacent columns from `column` on, all in the plane, less `origin`: a tuple of float32."""
+    """Levels less `origin` of adjacent columns from `column` on, all in the plane.
+
+    A tuple, of float32 if the plane is `FULL`, else of int32: differences are exact in both.
+    """
     at = source + row.to(tl.int64) * width * channels + column * channels
     if not FULL:
-        greys = ()
+        read = ()
         for k in tl.static_range(COUNT):
-            greys = greys + (tl.load(at + k),)
+            read = read + (tl.load(at + k),)
     elif channels == 3:
-        greys = run_of_luma(at, COUNT, 3)
+        read = run_of_luma(at, COUNT, 3)
     else:
-        greys = run_of_luma(at, COUNT, 1)
-    values = ()
+        read = run_of_luma(at, COUNT, 1)
+    levels = ()
     for k in tl.static_range(COUNT):
-        values = values + (greys[k].to(tl.float32) - origin,)
-    return values
+        level = read[k].to(tl.float32) if FULL else read[k]
+        levels = levels + (level - origin,)
+    return levels
 
 
 @triton.jit
 def run_with_border(
     source, row, column, height, width, channels, origin, COUNT: tl.constexpr, FULL: tl.constexpr
 ):
-    """As `run_of_pixels`, black outside the plane."""
+    """As `run_of_levels`, black outside the plane."""
     at = source + row.to(tl.int64) * width * channels + column * channels
-    values = ()
+    levels = ()
     for k in tl.static_range(COUNT):
         mask = within(column + k, width) & within(row, height)
         if FULL:
             grey = luma(at + k * channels, channels, mask, 0)
-            value = tl.where(mask, grey.to(tl.float32) - origin, -origin)
+            level = tl.where(mask, grey.to(tl.float32) - origin, -origin)
         else:
-            value = tl.where(mask, tl.load(at + k, mask=mask, other=0.0) - origin, BLACK - origin)
-        values = values + (value,)
-    return values
+            level = tl.load(at + k, mask=mask, other=BLACK) - origin
+        levels = levels + (level,)
+    return levels
 
 
 @triton.jit

@@ -34,8 +34,6 @@ def reduce_kernel(
     edges,  # float32, see `gpu_kernels.store_edges`
     partials,  # float64 [T, 22]
     moments,  # float64 [P, 22]
-    ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
     ENTRIES: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
@@ -44,8 +42,8 @@ def reduce_kernel(
     height = tl.load(plane + 1).to(tl.int32)
     width = tl.load(plane + 2).to(tl.int32)
     first = tl.load(plane + 4)
-    edges += tl.load(plane + 5)
-    tiles = tl.cdiv(height, ROWS) * tl.cdiv(width, COLUMNS)
+    tiles = tl.load(plane + 5).to(tl.int32)
+    edges += tl.load(plane + 6)
     slot = tl.arange(0, 32)
     index = tl.arange(0, BLOCK)
     total = tl.zeros([32], tl.float64)

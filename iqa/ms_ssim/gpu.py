@@ -96,10 +96,9 @@ def _plane_table(shapes: Integers) -> tuple[Integers, NDArray[np.int32], Integer
     smaller[:, 0], smaller[:, 1] = starts, starts + sizes
     planes[:-1, :, 7:9] = planes[1:, :, 0:2]
     heights, widths = covered.reshape(-1, 2).T
-    tile_plane, first = tile_table(heights, widths, TILE_HEIGHT, TILE_WIDTH)
+    tile_plane, first, tiles = tile_table(heights, widths, TILE_HEIGHT, TILE_WIDTH)
     planes[:, :, 6] = first.reshape(SCALES, -1)
-    tiles = np.diff(first, append=len(tile_plane)).reshape(SCALES, -1)
-    return planes, tile_plane, tiles, length
+    return planes, tile_plane, tiles.reshape(SCALES, -1), length
 
 
 def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:

@@ -138,10 +138,10 @@ def test_memory_for_a_picture_covers_what_is_allocated(monkeypatch: pytest.Monke
 
 def test_plane_table_of_two_pictures() -> None:
     planes, tile_plane, axes = gpu._plane_table(np.array([[100, 300, 3], [65, 17, 1]]))
-    assert tile_plane.tolist() == [0] * 6 + [1] * 2 + [2] * 2 + [3]
-    assert planes[:, 1:5].tolist() == [
-        [100, 300, 3, 0], [65, 17, 1, 6], [50, 150, 1, 8], [32, 8, 1, 10],
+    assert tile_plane.tolist() == [0] * 6 + [1] * 2 + [2] * 4 + [3]
+    assert planes[:, 1:6].tolist() == [
+        [100, 300, 3, 0, 6], [65, 17, 1, 6, 2], [50, 150, 1, 8, 4], [32, 8, 1, 12, 1],
     ]  # fmt: skip
-    assert planes[:2, 6].tolist() == planes[2:, 0].tolist() == [0, 50 * 150]
+    assert planes[:2, 7].tolist() == planes[2:, 0].tolist() == [0, 50 * 150]
     assert axes.tolist() == [[100, 0], [300, 450], [65, 1800], [17, 2088]]
     assert planes.shape[1] == gpu_kernels.ENTRIES

@@ -24,9 +24,12 @@ def test_offsets_of_parts() -> None:
 
 
 def test_tiles_cover_each_plane() -> None:
-    plane, first = tile_table(np.array([64, 65, 1]), np.array([10, 129, 128]), 64, 128)
+    plane, first, tiles = tile_table(
+        np.array([64, 65, 1]), np.array([10, 129, 128]), np.array([64, 64, 32]), 128
+    )
     assert plane.tolist() == [0, 1, 1, 1, 1, 2]
     assert first.tolist() == [0, 1, 5]
+    assert tiles.tolist() == [1, 4, 1]
 
 
 def test_images_of_any_layout_arrive_whole() -> None:
