@@ -57,27 +57,22 @@ def send(
     Returns:
         the tables on the device, flat, and what must live as long as the addresses are used.
     """
-    flat = [np.ascontiguousarray(table).reshape(-1).view(np.uint8) for table in tables]
     resident = [_resident(image, device) for image in images]
     waiting = [
-        None if tensor is not None else np.asarray(image)
-        for image, tensor in zip(images, resident, strict=True)
+        (index, np.asarray(image))
+        for index, (image, tensor) in enumerate(zip(images, resident, strict=True))
+        if tensor is None
     ]
-    sizes = [part.nbytes for part in flat] + [
-        0 if part is None else part.nbytes for part in waiting
-    ]
+    sizes = [part.nbytes for part in (*tables, *(image for _, image in waiting))]
     starts, total = offsets(-(-np.array(sizes, dtype=np.int64) // ALIGNMENT) * ALIGNMENT)
 
     target = torch.empty(total, dtype=torch.uint8, device=device)
     staging = torch.empty(total, dtype=torch.uint8, pin_memory=device.type == "cuda")
     host = staging.numpy()
-    for index, (start, part) in enumerate(zip(starts[len(flat) :], waiting, strict=True)):
-        tensor = resident[index]
-        if tensor is not None:
-            addresses[index] = tensor.data_ptr()
-        elif part is not None:
-            addresses[index] = target.data_ptr() + start
-            host[start : start + part.nbytes].reshape(part.shape)[...] = part
+    addresses[:] = [0 if tensor is None else tensor.data_ptr() for tensor in resident]
+    for start, (index, image) in zip(starts[len(tables) :], waiting, strict=True):
+        addresses[index] = target.data_ptr() + start
+        host[start : start + image.nbytes].reshape(image.shape)[...] = image
     for start, table in zip(starts, tables, strict=False):
         view = host[start : start + table.nbytes].view(table.dtype)
         view.reshape(table.shape)[...] = table
@@ -92,6 +87,11 @@ def send(
 
 def _resident(image: Image | torch.Tensor, device: torch.device) -> torch.Tensor | None:
     """The image if it lies on the device; one on another GPU is copied straight to it."""
-    if isinstance(image, torch.Tensor) and image.device.type == device.type:
-        return image.to(device).contiguous()
-    return None
+    if not isinstance(image, torch.Tensor):
+        return None
+    place = image.device
+    if place.type != device.type:
+        return None
+    if place != device:
+        image = image.to(device)
+    return image if image.is_contiguous() else image.contiguous()

@@ -25,6 +25,8 @@ TILE_WIDTH = LANES * gpu_kernels.COLUMNS_PER_LANE
 # Of both scales: tall enough that the 7 rows run up before the first result weigh little, short
 # enough that one picture of 768x512 occupies 48 of the GPU's warps and then 24.
 TILE_HEIGHTS = (64, 32)
+TAPS = tuple(map(float, WINDOW))
+BENDS = gpu_kernels.bend_weights(WINDOW)
 
 
 @cache
@@ -43,12 +45,13 @@ def _constants(device: torch.device) -> tuple[torch.Tensor, ...]:
     return tuple(torch.tensor(np.ascontiguousarray(array), device=device) for array in arrays)
 
 
-def memory_needed(height: int, width: int) -> int:
-    """Bytes of device memory for an image of this size, its pixels (at most 3 bytes) included."""
+def memory_needed(shapes: Integers) -> Integers:
+    """Bytes of device memory for images of these shapes `[N, 3]`, their pixels included."""
+    height, width, channels = shapes.T
     tiles = 2 * -(-height // TILE_HEIGHTS[0]) * -(-width // TILE_WIDTH)
     weights = gpu_halving.TAPS * (height + width) // 2
     return (
-        3 * height * width
+        channels * height * width
         + 4 * (height * width // 4)
         + 8 * (weights + tiles * MOMENTS + 128)
         + (4 * 3 * (height + width))
@@ -73,10 +76,13 @@ def features_and_scores(
         features, scores, and per image an error `out_of_memory` or None.
     """
 
-    def run(chunk: range, place: torch.device) -> Array:
-        return _run(images[chunk.start : chunk.stop], place)
+    shapes = np.array([image.shape for image in images], dtype=np.int64)
 
-    costs = [memory_needed(*image.shape[:2]) for image in images]
+    def run(chunk: range, place: torch.device) -> Array:
+        part = slice(chunk.start, chunk.stop)
+        return _run(images[part], shapes[part], place)
+
+    costs = memory_needed(shapes).tolist()
     rows, errors = run_bounded(run, costs, FEATURES + 1, device, limit)
     return rows[:, :FEATURES], rows[:, FEATURES], errors
 
@@ -105,11 +111,9 @@ def _plane_table(shapes: Integers) -> tuple[Integers, NDArray[np.int32], Integer
     return planes, tile_plane, axes
 
 
-def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
+def _run(images: Sequence[Image | torch.Tensor], shapes: Integers, device: torch.device) -> Array:
     count = len(images)
-    planes, tile_plane, axes = _plane_table(
-        np.array([image.shape for image in images], dtype=np.int64)
-    )
+    planes, tile_plane, axes = _plane_table(shapes)
     tables: list[NDArray[Any]] = [planes, tile_plane, axes]
     (planes_there, tile_plane_there, axes_there), alive = send(
         images, planes[:count, 0], tables, device
@@ -138,9 +142,8 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
     for (first, end), tile_height in zip(scales, TILE_HEIGHTS, strict=True):
         gpu_kernels.moments_kernel[(end - first,)](
             tile_plane_there, planes_there, first, weights, halves, edges, partials,
-            FULL=first == 0, LANES=LANES, ROWS=tile_height, WINDOW=tuple(map(float, WINDOW)),
-            BENDS=gpu_kernels.bend_weights(WINDOW), ENTRIES=gpu_kernels.ENTRIES,
-            num_warps=1, maxnreg=168,
+            FULL=first == 0, LANES=LANES, ROWS=tile_height, WINDOW=TAPS, BENDS=BENDS,
+            ENTRIES=gpu_kernels.ENTRIES, num_warps=1, maxnreg=168,
         )  # fmt: skip
     gpu_scores.reduce_kernel[(len(planes),)](
         planes_there, edges, partials, moments,

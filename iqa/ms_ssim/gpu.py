@@ -24,6 +24,7 @@ LANES = 32
 TILE_WIDTH = LANES * gpu_kernels.COLUMNS_PER_LANE
 TILE_HEIGHT = 64
 MARGIN = len(WINDOW) - 1
+TAPS = tuple(map(float, WINDOW))
 
 
 @cache
@@ -31,8 +32,9 @@ def _exponents(device: torch.device) -> torch.Tensor:
     return torch.tensor(EXPONENTS, device=device)
 
 
-def memory_needed(height: int, width: int, channels: int) -> int:
-    """Bytes of device memory for a pair of images of this size, their pixels included."""
+def memory_needed(shapes: Integers) -> Integers:
+    """Bytes of device memory for pairs of images of these shapes `[N, 3]`, pixels included."""
+    height, width, channels = shapes.T
     values = 2 * height * width * channels
     # Pixels, two bytes for each value of the four smaller scales, then tables and partial sums.
     return values + 2 * (values // 3 + 4 * (height + width) * channels) + values // 256 + 4096
@@ -59,11 +61,13 @@ def scores_and_scales(
         scores, scales, and per pair an error `out_of_memory` or None.
     """
 
+    shapes = np.array([image.shape for image in references], dtype=np.int64)
+
     def run(chunk: range, place: torch.device) -> Array:
         part = slice(chunk.start, chunk.stop)
-        return _run([*references[part], *distorted[part]], place)
+        return _run([*references[part], *distorted[part]], shapes[part], place)
 
-    costs = [memory_needed(*image.shape) for image in references]
+    costs = memory_needed(shapes).tolist()
     rows, errors = run_bounded(run, costs, 1 + SCALES, device, limit)
     return rows[:, 0], rows[:, 1:], errors
 
@@ -101,8 +105,7 @@ def _plane_table(shapes: Integers) -> tuple[Integers, NDArray[np.int32], Integer
     return planes, tile_plane, tiles.reshape(SCALES, -1), length
 
 
-def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
-    shapes = np.array([image.shape for image in images], dtype=np.int64)[: len(images) // 2]
+def _run(images: Sequence[Image | torch.Tensor], shapes: Integers, device: torch.device) -> Array:
     planes, tile_plane, tiles, length = _plane_table(shapes)
     count = planes.shape[1]
     pairs = np.stack([offsets(shapes[:, 2])[0], shapes[:, 2]], axis=1)
@@ -123,7 +126,7 @@ def _run(images: Sequence[Image | torch.Tensor], device: torch.device) -> Array:
             tile_plane_there, planes_there, addresses_there, pyramid, partials, bounds[scale],
             C1 * 16.0**scale, C2 * 16.0**scale,
             FIRST=scale == 0, LAST=scale == SCALES - 1, LANES=LANES, ROWS=TILE_HEIGHT,
-            WINDOW=tuple(map(float, WINDOW)), ENTRIES=gpu_kernels.ENTRIES, num_warps=1, maxnreg=128,
+            WINDOW=TAPS, ENTRIES=gpu_kernels.ENTRIES, num_warps=1, maxnreg=128,
         )  # fmt: skip
     gpu_kernels.reduce_kernel[(SCALES * count,)](
         planes_there, tiles_there, partials, terms,

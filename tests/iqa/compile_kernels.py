@@ -72,9 +72,10 @@ def resources(machine_code: bytes) -> tuple[int, int]:
 def main() -> None:
     JITFunction.run = compile_launch
     images = [np.zeros((161, 161, 3), dtype=np.uint8)]
+    shapes = np.array([images[0].shape])
     cpu = torch.device("cpu")
-    brisque_gpu._run(images, cpu)
-    ms_ssim_gpu._run(images * 2, cpu)
+    brisque_gpu._run(images, shapes, cpu)
+    ms_ssim_gpu._run(images * 2, shapes, cpu)
 
 
 if __name__ == "__main__":

@@ -119,4 +119,4 @@ def test_memory_for_a_pair_covers_its_pyramid_and_tables(shape: tuple[int, int, 
     pixels = 2 * int(np.prod(shape))
     tables = planes.nbytes + tile_plane.nbytes + tiles.nbytes
     needed = pixels + 2 * length + tables + 8 * (len(tile_plane) + tiles.size)
-    assert needed <= gpu.memory_needed(*shape) <= 1.2 * needed + 4096
+    assert needed <= gpu.memory_needed(np.array([shape]))[0] <= 1.2 * needed + 4096
