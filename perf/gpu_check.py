@@ -81,14 +81,18 @@ class Task:
     tolerance: float
 
 
+# A shape that lies between two entries of the authors' grid may fall on the one or the other, which
+# moves a score by up to 0.03; any other difference is below 0.01.
+BRISQUE_TOLERANCE = 0.05
+
 TASKS = {
     "brisque": Task(
         lambda batch, device: brisque.score(batch.grey, device=device).values,
-        "images/s", 1, 0.01,
+        "images/s", 1, BRISQUE_TOLERANCE,
     ),
     "brisque RGB": Task(
         lambda batch, device: brisque.score(batch.distorted, device=device).values,
-        "images/s", 3, 0.01,
+        "images/s", 3, BRISQUE_TOLERANCE,
     ),
     "ms_ssim": Task(
         lambda batch, device: ms_ssim.score(batch.originals, batch.distorted, device=device).values,

@@ -147,13 +147,13 @@ def _run(images: Sequence[Image | torch.Tensor], shapes: Integers, device: torch
         )  # fmt: skip
     gpu_scores.reduce_kernel[(len(planes),)](
         planes_there, edges, partials, moments,
-        ENTRIES=gpu_kernels.ENTRIES, BLOCK=256,
+        ENTRIES=gpu_kernels.ENTRIES, BLOCK=512, num_warps=8,
     )  # fmt: skip
     model = regressor.load()
     gpu_scores.scores_kernel[(count,)](
         planes_there, moments, fits, vectors, coefficients, gain, offset, results, count,
         gamma=model.gamma, rho=model.rho, VECTORS=len(model.coefficients), LENGTH=fits.shape[1],
-        ENTRIES=gpu_kernels.ENTRIES, BLOCK=64,
+        ENTRIES=gpu_kernels.ENTRIES, BLOCK=256, num_warps=8,
     )  # fmt: skip
     rows = results.cpu().numpy().reshape(count, FEATURES + 1)
     del alive  # the copy has waited for the kernels that read the images

@@ -26,8 +26,11 @@ Array = NDArray[np.float64]
 ENTRIES = 10
 MOMENTS = 22
 COLUMNS_PER_LANE = 4
-# What float32 leaves of a pixel less its mean where second differences cancel each other.
-ROUNDING = tl.constexpr(4e-6)
+# A pixel less its mean is taken for 0 below these, which float32 may leave of second differences
+# that cancel each other. Hardly any pixel really has less: one grey level in the corner of a window
+# makes 1.6e-4, and the smallest level that `imresize` makes of one 2e-9.
+FLAT = tl.constexpr(4e-6)
+FLAT_HALF = tl.constexpr(1.5e-9 * (48 << 16))
 
 
 def bend_weights(window: Array) -> tuple[float, ...]:
@@ -179,6 +182,7 @@ def moments_kernel(
     squares = repeated(repeated(zero, 6), 5)
     centres = repeated(repeated(tl.zeros_like(origin), 3), 5)
     grey: tl.constexpr = 1 if FULL else GREY
+    flat: tl.constexpr = FLAT if FULL else FLAT_HALF
     previous = repeated(zero, 5)
     absolute = zero
     square = zero
@@ -222,9 +226,7 @@ def moments_kernel(
             next_squares = next_squares + (under_way,)
             mean = centres[p][0].to(tl.float32) - difference
             next_centres = next_centres + ((two_above, above, centre),)
-            if FULL:
-                difference = tl.where(tl.abs(difference) < ROUNDING, 0.0, difference)
-            differences = differences + (difference,)
+            differences = differences + (tl.where(tl.abs(difference) < flat, 0.0, difference),)
             variances = variances + (tl.abs(power - mean * mean),)
         sums = next_sums
         squares = next_squares

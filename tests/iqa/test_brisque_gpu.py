@@ -32,6 +32,15 @@ def slope(height: int, width: int) -> Image:
     return plane.astype(np.uint8)[:, :, None]
 
 
+def specks(height: int, width: int) -> Image:
+    """Flat but for specks that stand out by one level; their tails at half size are minute."""
+    generator = np.random.default_rng(height)
+    page = np.full((height, width, 1), 120, dtype=np.uint8)
+    page[generator.integers(0, height, 9), generator.integers(0, width, 9)] += 1
+    page[generator.integers(0, height, 3), generator.integers(0, width, 3)] -= 1
+    return page
+
+
 PICTURES = {
     "smallest": noise(16, 16, 1),
     "prime sides, RGB": noise(17, 37, 3),
@@ -39,6 +48,8 @@ PICTURES = {
     "document": document(16, 40),
     "document, odd sides": document(17, 41),
     "slope, odd sides": slope(17, 21),
+    "specks": specks(32, 40),
+    "specks, one side odd": specks(32, 41),
     "flat": np.full((16, 18, 3), 90, dtype=np.uint8),
 }
 
