@@ -46,14 +46,14 @@ def contenders(first_port: int) -> list[Contender]:
             "in_process",
             "our kernels inside FastAPI",
             ports[1],
-            _uvicorn("in_process", ports[1], "--workers", str(CORES)),
+            _in_process(ports[1]),
             score,
         ),
         Contender(
             "piq_service",
             "FastAPI + piq",
             ports[2],
-            _uvicorn("piq_service", ports[2]),
+            _piq_service(ports[2]),
             piq_scores.score,
         ),
         _with_triton(
@@ -71,10 +71,15 @@ def service(port: int, options: Sequence[str] = ()) -> Contender:
     return _with_triton("service", "this service", port, score, options)
 
 
-def _uvicorn(module: str, port: int, *options: str) -> list[str]:
-    application = f"perf.baselines.{module}:app"
+def _in_process(port: int) -> list[str]:
+    module = "perf.baselines.in_process"
+    return [sys.executable, "-m", module, "--port", str(port), "--workers", str(CORES)]
+
+
+def _piq_service(port: int) -> list[str]:
+    application = "perf.baselines.piq_service:app"
     quiet = ["--no-access-log", "--log-level", "warning"]
-    return [sys.executable, "-m", "uvicorn", application, "--port", str(port), *quiet, *options]
+    return [sys.executable, "-m", "uvicorn", application, "--port", str(port), *quiet]
 
 
 def _with_triton(

@@ -1,17 +1,21 @@
 """This project's kernels inside FastAPI, without Triton: what the service's architecture costs.
 
-Run it with `uvicorn perf.baselines.in_process:app --workers N`, N the number of cores.
+Run it with `python -m perf.baselines.in_process --port PORT --workers N`, N the number of cores.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 
 import simplejpeg
+import uvicorn
 from fastapi import FastAPI, UploadFile
 
 import iqa
+from launcher.addresses import listen
 
 app = FastAPI()
 # Each worker has a core: more threads would only take turns on it.
@@ -43,3 +47,27 @@ async def ms_ssim(original_image: UploadFile, distorted_image: UploadFile) -> di
     original, distorted = await original_image.read(), await distorted_image.read()
     loop = asyncio.get_running_loop()
     return {"score": await loop.run_in_executor(pool, score_ms_ssim, original, distorted)}
+
+
+def serve(port: int) -> None:
+    """Be a worker: with a socket of its own, as uvicorn's workers share theirs unevenly."""
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    uvicorn.Server(config).run([listen("127.0.0.1", port)])
+
+
+def main() -> None:
+    """Start the workers and wait for them."""
+    parser = argparse.ArgumentParser(prog="perf.baselines.in_process", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    spawn = get_context("spawn")
+    workers = [spawn.Process(target=serve, args=(options.port,)) for _ in range(options.workers)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+if __name__ == "__main__":
+    main()
