@@ -1,4 +1,4 @@
-# The gateway: FastAPI on slim Python. It never runs a kernel, so it has neither torch nor numba.
+# The gateway: FastAPI on slim Python, without torch.
 FROM python:3.13-slim-trixie AS build
 
 WORKDIR /src
@@ -10,7 +10,7 @@ COPY model_repository model_repository
 COPY serving serving
 RUN python -m venv /opt/iqa \
     && /opt/iqa/bin/pip install --no-cache-dir '.[tracing]' \
-    && /opt/iqa/bin/pip uninstall --yes numba llvmlite
+    && NUMBA_CACHE_DIR=/opt/iqa/kernels /opt/iqa/bin/python -m iqa.warm_up
 
 
 FROM python:3.13-slim-trixie
@@ -20,6 +20,7 @@ COPY --from=build /opt/iqa /opt/iqa
 # uvicorn takes the number of workers from WEB_CONCURRENCY; they add up their metrics in
 # PROMETHEUS_MULTIPROC_DIR, a tmpfs. MALLOC_*: see KEEP_MEMORY in launcher/service.py.
 ENV PATH=/opt/iqa/bin:$PATH \
+    NUMBA_CACHE_DIR=/opt/iqa/kernels \
     PYTHONDONTWRITEBYTECODE=1 \
     MALLOC_MMAP_THRESHOLD_=33554432 \
     MALLOC_TRIM_THRESHOLD_=134217728 \

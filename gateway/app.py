@@ -24,6 +24,7 @@ from gateway.access import guard
 from gateway.admission import Admission
 from gateway.documentation import DESCRIPTION, UNAUTHORIZED, problem_responses
 from gateway.health import Readiness
+from gateway.preprocess import warm_up
 from gateway.problems import Problem
 from gateway.routes import build_router
 from gateway.scoring import Scorer
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warm_up()
         triton.connect()
         gc.freeze()  # what was loaded stays: looking through it again would hold requests up
         gc.set_threshold(GARBAGE)

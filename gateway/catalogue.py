@@ -21,7 +21,7 @@ class Metric:
         colour: what becomes of colour.
         summary: a sentence for the documentation.
         example: a score for the documentation.
-        luma_only: the model only looks at luma, so a decoder may deliver that alone.
+        luma_only: the model only looks at luma, so that nothing else is sent to it.
         terms: output tensor of the numbers that the score is made of, sent with a map.
         map_summary: what the values of its map are.
         map_range: values that get the first and the last colour of the map.

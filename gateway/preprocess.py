@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from gateway import jpeg, png
 from gateway.problems import Problem, out_of_memory
 from gateway.tiff import ORIENTATION, UPRIGHT, check_layout
+from iqa.luma import write_luma
 
 Pixels = NDArray[np.uint8]
 
@@ -57,7 +58,9 @@ class Picture(Protocol):
     is_fast: bool
 
     def decode(self, out: Pixels) -> None:
-        """Write the pixels to `out`, `[height, width, C]`; a grey picture fills any C.
+        """Write the pixels to `out`, contiguous `[height, width, C]`.
+
+        Where C is 1, a picture in colours writes its luma; a grey one fills any C.
 
         Raises:
             Problem: `invalid_image`, the file is truncated or damaged.
@@ -91,7 +94,7 @@ class JpegPicture:
                 PillowPicture(self._data).decode(out)
             return
         if not direct:
-            out[...] = ORIENTATIONS[self._orientation](pixels)
+            _write(ORIENTATIONS[self._orientation](pixels), out)
 
 
 class _File(BytesIO):
@@ -141,7 +144,12 @@ class PillowPicture:
                 pixels = ((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8)
             else:
                 pixels = np.asarray(image.convert("L" if self.channels == 1 else "RGB"))
-            out[...] = ORIENTATIONS[self._orientation](pixels.reshape(*pixels.shape[:2], -1))
+            _write(ORIENTATIONS[self._orientation](pixels.reshape(*pixels.shape[:2], -1)), out)
+
+
+def warm_up() -> None:
+    """Compile, or load, what decoding needs, which the first request should not wait for."""
+    write_luma(np.zeros((1, 1, 3), np.uint8), np.empty((1, 1, 1), np.uint8))
 
 
 def is_jpeg(data: memoryview) -> bool:
@@ -193,6 +201,13 @@ def _open(data: memoryview, max_pixels: int, luma_only: bool) -> Picture:
 def _starts_like(name: str, prefix: bytes) -> bool:
     accept = Image.OPEN[name][1]
     return accept is not None and accept(prefix) is True
+
+
+def _write(pixels: Pixels, out: Pixels) -> None:
+    if out.shape[2] < pixels.shape[2]:
+        write_luma(pixels, out)
+    else:
+        out[...] = pixels
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from gateway.messages import Outputs
 from gateway.preprocess import Picture, is_jpeg, open_picture
 from gateway.problems import Problem
 from gateway.settings import Settings
-from gateway.stacks import STACK_BYTES, Item, Kind, Stacks
+from gateway.stacks import Item, Kind, Stacks
 from gateway.triton import TritonClient
 
 Result = TypeVar("Result")
@@ -31,7 +31,7 @@ class Scorer:
         self._admission = admission
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         # A stack waits for memory of its own size: there is room for several.
-        most_bytes = min(STACK_BYTES, (settings.shm_megabytes << 20) // 4) if together else 0
+        most_bytes = (settings.shm_megabytes << 20) // 4 if together else 0
         self._stacks = Stacks(triton, self._threads, most_bytes)
 
     async def infer(
@@ -64,7 +64,7 @@ class Scorer:
         held_bytes = sum(map(len, files))
         pictures = [await self._open(metric, file, deadline, held_bytes) for file in files]
         _check(metric, pictures)
-        channels = max(picture.channels for picture in pictures)
+        channels = 1 if metric.luma_only else max(picture.channels for picture in pictures)
         shape = (pictures[0].height, pictures[0].width, channels)
         kind = Kind(metric.model, metric.inputs, shape, tuple(outputs))
         item = Item(pictures, deadline, request_id)

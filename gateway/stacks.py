@@ -25,8 +25,8 @@ from gateway.triton import TritonClient
 
 # What is decoded within milliseconds is decoded on the event loop: handing it to a thread and back
 # costs a tenth of that, and gains nothing where there is a worker for every core.
-LOOP_BYTES = 4 << 20
-STACK_BYTES = 16 << 20  # decoded in as many milliseconds; more than that gains nothing
+LOOP_PIXELS = 1_500_000
+STACK_PIXELS = 8_000_000  # decoded in about 20 ms; more than that gains nothing
 
 # Of the event loop: what has arrived is received in the first one, read and added in the next two.
 FORMING_TURNS = 3
@@ -49,6 +49,11 @@ class Kind(NamedTuple):
     inputs: tuple[str, ...]
     shape: tuple[int, int, int]
     outputs: tuple[str, ...]
+
+    @property
+    def pixels(self) -> int:
+        """Of all pictures of an item."""
+        return len(self.inputs) * self.shape[0] * self.shape[1]
 
     def size(self, items: int) -> int:
         """Bytes of the pixels of so many items."""
@@ -84,9 +89,11 @@ class Stacks:
         Returns:
             what becomes of the item's stack. Fails with the `Problem` that all of it share.
         """
-        quick = kind.size(1) <= LOOP_BYTES and all(picture.is_fast for picture in item.pictures)
+        quick = kind.pixels <= LOOP_PIXELS and all(picture.is_fast for picture in item.pictures)
         most = min(
-            self._most_bytes // kind.size(1), self._triton.max_batch_sizes.get(kind.model, 1)
+            STACK_PIXELS // kind.pixels,
+            self._most_bytes // kind.size(1),
+            self._triton.max_batch_sizes.get(kind.model, 1),
         )
         if not quick or most < 2:
             return asyncio.ensure_future(self._score(kind, [item], quick=quick))

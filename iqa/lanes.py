@@ -172,6 +172,20 @@ def load_bytes(typing: Any, array: Any, index: Any, like: Any) -> Any:
 
 
 @compiled
+def store_bytes(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """Write a vector of whole numbers from 0 to 255 to consecutive bytes of an array."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        place = _place(context, builder, array, *arguments[:2], lanes.count)
+        # By way of 32 bits, which processors narrow a vector at a time.
+        words = builder.fptosi(arguments[2], ir.VectorType(INDEX, lanes.count))
+        builder.store(builder.trunc(words, place.type.pointee), place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
+
+
+@compiled
 def spread(typing: Any, number: Any) -> Any:
     """A vector of equal numbers."""
     lanes = Lanes(number)

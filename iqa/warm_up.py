@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iqa import brisque, ms_ssim
+from iqa import brisque, luma, ms_ssim
 
 
 def warm_up() -> None:
@@ -17,6 +17,8 @@ def warm_up() -> None:
         for channels in (1, 3):
             image = random.integers(0, 256, (side, side, channels), dtype=np.uint8)
             brisque.score([image], threads=1)
+            if channels == 3:
+                luma.write_luma(image, image[:, :, :1].copy())
             ms_ssim.score([image], [image])
 
 

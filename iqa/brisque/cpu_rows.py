@@ -7,7 +7,6 @@ the image, and the last one there is what lies left of it in the next phase: num
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.jit import row_kernel
-from iqa.lanes import evens, load, load_bytes, load_triples, odds, prefetch, spread, store
+from iqa.lanes import evens, load, load_bytes, odds, prefetch, spread, store
+from iqa.luma import HALF, LEVEL, luma_of
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -28,10 +28,8 @@ LEFT = 3  # columns that a window sees on either side
 # Taken from every pixel: differences and variances stay as they are, their rounding gets smaller.
 MIDDLE = 128
 
-RED, GREEN, BLUE = np.array([19595, 38470, 7471], np.float32)
-HALF = np.float32(32768 - 65536 * MIDDLE)
+ROUNDING = np.float32(HALF - LEVEL * MIDDLE)
 ONE = np.float32(1)
-UNIT = np.float32(1 / 65536)
 # Antialiased bicubic at scale 1/2: multiples of 1/256, so exact in float32 on uint8 pixels.
 B0, B1, B2, B3 = np.array([-3, -9, 29, 111], np.float32) / np.float32(256)
 
@@ -44,10 +42,8 @@ def _grey(pixels: Image, start: int, like: Any) -> Any:
 
 @row_kernel
 def _luma(pixels: Image, start: int, like: Any) -> Any:
-    """Luma of 16 pixels RGB less `MIDDLE`, rounded as Pillow does: all steps are exact integers."""
-    red, green, blue = load_triples(pixels, start, like)
-    weighted = spread(RED) * red + spread(GREEN) * green + (spread(BLUE) * blue + spread(HALF))
-    return math.floor(spread(UNIT) * weighted)
+    """Luma of 16 pixels RGB less `MIDDLE`."""
+    return luma_of(pixels, start, ROUNDING, like)
 
 
 @row_kernel
@@ -102,7 +98,7 @@ def load_row(
             that lies outside.
         rows, out: where to.
     """
-    like = spread(UNIT)
+    like = spread(ONE)
     for j in range(0, count, LANES):
         k, step = start + PHASES * channels * j, channels * LANES
         prefetch(pixels, k + PREFETCH)

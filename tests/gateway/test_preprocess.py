@@ -104,6 +104,8 @@ def test_exif_orientation_is_applied(format_: str, orientation: int) -> None:
     pixels = decode(data)
     assert pixels.shape == ((53, 37, 3) if orientation >= 5 else (37, 53, 3))
     np.testing.assert_array_equal(pixels, by_pillow(data))
+    luma = np.asarray(Image.fromarray(pixels).convert("L"))
+    np.testing.assert_array_equal(decode(data, channels=1)[:, :, 0], luma)
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0" * 9])

@@ -27,8 +27,8 @@ WHEEL = SITE / "pytriton/tritonserver"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 DRAIN = 40  # seconds until a process that was asked to stop is killed
 
-# Scores are sums of pixels, so that each request has an answer of its own that is known exactly.
-# They take long enough that a Triton that is killed always has some in work.
+# Scores are sums of the pixels sent, so that each request has an answer of its own that is known
+# exactly. They take long enough that a Triton that is killed always has some in work.
 MODEL = """
 import time
 
@@ -216,10 +216,10 @@ class Load:
 
     async def _send(self, seed: int) -> None:
         # Larger than what gRPC would by default keep for a further attempt (256 KiB).
-        pixels = np.random.default_rng(seed).integers(0, 256, (400, 300, 3), dtype=np.uint8)
-        file = BytesIO()
-        Image.fromarray(pixels).save(file, "BMP")
-        expected = float(pixels.sum(dtype=np.int64) % 65521)
+        pixels = np.random.default_rng(seed).integers(0, 256, (640, 480, 3), dtype=np.uint8)
+        picture, file = Image.fromarray(pixels), BytesIO()
+        picture.save(file, "BMP")
+        expected = float(np.asarray(picture.convert("L")).sum(dtype=np.int64) % 65521)
         async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
             while self._running:
                 answer = await client.post(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from iqa.brisque.cpu_rows import MIDDLE, PHASES, load_row
 from iqa.images import check_image, luma, on_host
+from iqa.luma import write_luma
 
 
 def test_luma_is_pillows_for_every_colour_of_a_grid() -> None:
@@ -16,6 +18,9 @@ def test_luma_is_pillows_for_every_colour_of_a_grid() -> None:
     image = np.stack([red, green, blue], axis=1).reshape(1, -1, 3)
     expected = np.asarray(Image.fromarray(image).convert("L"))
     np.testing.assert_array_equal(luma(image), expected)
+    written = np.empty((1, image.shape[1], 1), np.uint8)
+    write_luma(image, written)
+    np.testing.assert_array_equal(written[:, :, 0], expected)
     stride = -(-image.shape[1] // 64) * 16
     pixels = np.zeros(PHASES * stride * 3 + 64, np.uint8)
     pixels[: image.size] = image.reshape(-1)
@@ -23,6 +28,17 @@ def test_luma_is_pillows_for_every_colour_of_a_grid() -> None:
     load_row(pixels, 0, 3, stride, stride, stride, 0, 0, row, 0)
     found = row.reshape(PHASES, stride).T.reshape(-1)[: image.shape[1]]
     np.testing.assert_array_equal(found + MIDDLE, expected[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (1, 21), (4, 16), (5, 67)])
+def test_luma_is_written_whole_and_nowhere_else(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    for turned in (image, image[::-1, ::-1], image.transpose(1, 0, 2)):
+        height, width, _ = turned.shape
+        memory = np.full(height * width + 128, 77, np.uint8)
+        write_luma(turned, memory[64:-64].reshape(height, width, 1))
+        np.testing.assert_array_equal(memory[64:-64].reshape(height, width), luma(turned))
+        assert set(memory[:64]) | set(memory[-64:]) == {77}
 
 
 def test_luma_of_grey_is_the_grey() -> None:

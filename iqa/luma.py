@@ -1,0 +1,46 @@
+"""Luma of RGB pixels, compiled; bit for bit as Pillow's `convert("L")` computes it (BT.601)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from iqa.images import Image, row_major
+from iqa.jit import kernel, row_kernel
+from iqa.lanes import VECTOR_BYTES, load_triples, spread, store_bytes
+
+LANES = VECTOR_BYTES // 4
+LEVEL = 65536
+RED, GREEN, BLUE = np.array([19595, 38470, 7471], np.float32)
+HALF = np.float32(LEVEL // 2)
+UNIT = np.float32(1 / LEVEL)
+
+
+def write_luma(image: Image, out: Image) -> None:
+    """Write the luma of `image`, uint8 `[H, W, 3]`, to `out`, uint8 `[H, W, 1]` and contiguous."""
+    _write_luma(row_major(image), out.reshape(-1))
+
+
+@row_kernel
+def luma_of(pixels: Image, start: int, rounding: np.float32, like: Any) -> Any:
+    """Luma of the 16 pixels from byte `start` on, a vector of float32 in which every step is exact.
+
+    `rounding` is `HALF`, and so many times `LEVEL` more as should be added to each.
+    """
+    red, green, blue = load_triples(pixels, start, like)
+    weighted = spread(RED) * red + spread(GREEN) * green + (spread(BLUE) * blue + spread(rounding))
+    return math.floor(spread(UNIT) * weighted)
+
+
+@kernel
+def _write_luma(pixels: Image, out: Image) -> None:
+    like = spread(HALF)
+    index = 0
+    while 3 * index + VECTOR_BYTES <= len(pixels):
+        store_bytes(out, index, luma_of(pixels, 3 * index, HALF, like))
+        index += LANES
+    for rest in range(index, len(out)):
+        red, green, blue = pixels[3 * rest], pixels[3 * rest + 1], pixels[3 * rest + 2]
+        out[rest] = (19595 * red + 38470 * green + 7471 * blue + LEVEL // 2) // LEVEL
