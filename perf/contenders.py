@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from iqa.images import luma
 from perf.baselines import piq_scores
 from perf.calls import Score, score
+from perf.pictures import Pixels
 
 BASELINES = Path(__file__).with_name("baselines")
 CORES = len(os.sched_getaffinity(0))
@@ -60,7 +62,7 @@ def contenders(first_port: int) -> list[Contender]:
             "triton_piq",
             "Triton + piq",
             ports[3],
-            piq_scores.score,
+            _piq_of_luma,
             ["--model-repository", str(BASELINES / "triton")],
         ),
     ]
@@ -69,6 +71,13 @@ def contenders(first_port: int) -> list[Contender]:
 def service(port: int, options: Sequence[str] = ()) -> Contender:
     """This service, started with some options."""
     return _with_triton("service", "this service", port, score, options)
+
+
+def _piq_of_luma(model: str, *images: Pixels) -> float:
+    """piq's score of what the gateway sends it: of a single picture, the luma."""
+    if len(images) == 1:
+        images = (luma(images[0])[:, :, None],)
+    return piq_scores.score(model, *images)
 
 
 def _in_process(port: int) -> list[str]:
