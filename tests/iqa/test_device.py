@@ -89,11 +89,11 @@ def test_an_image_for_which_memory_is_short_spares_its_neighbours(
     tiny = np.zeros((4, 4, 1), dtype=np.uint8)
     compute = gpu._run
 
-    def short(images: list[np.ndarray], _: torch.device) -> np.ndarray:
+    def short(images: list[np.ndarray], shapes: np.ndarray, _: torch.device) -> np.ndarray:
         if any(image.size > 1000 for image in images):
             raise torch.OutOfMemoryError
         # The public call takes "cpu" for the CPU kernel; this device runs on CPU memory as well.
-        return compute(images, torch.device("cpu"))
+        return compute(images, shapes, torch.device("cpu"))
 
     monkeypatch.setattr(gpu, "_run", short)
     result = brisque.score([small, tiny, large], device="meta")

@@ -25,9 +25,9 @@ from perf.pictures import picture_set
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 from tests.reliability.test_faults import in_flight
 
-SIDES = (320, 240)
-MEBIBYTES = 64  # of shared memory...
-SLOTS = (MEBIBYTES << 20) // (57 * 4096)  # ...and the pictures that it has room for
+SIDES = (320, 256)
+MEBIBYTES = 24  # of shared memory...
+SLOTS = (MEBIBYTES << 20) // (320 * 256)  # ...and the pictures, of whole pages, that fit
 QUEUE = 1024  # max_queue_size of the models
 TAKEN = 2 * 64  # most that their two instances have in work, which count as no longer in the queue
 
