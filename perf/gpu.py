@@ -84,12 +84,15 @@ def measure_overheads(
         for name in names
         for part in parts
     }
-    times = {key: seconds_per_call(call, seconds) for key, call in calls.items()}
-    # Only now, as launches take longer once torch has profiled some.
+    times = {}
     for (name, count), call in calls.items():
+        with report.attempt(f"{name}, {count} in a call"):
+            times[name, count] = seconds_per_call(call, seconds)
+    # Only now, as launches take longer once torch has profiled some.
+    for (name, count), taken in times.items():
         with report.attempt(f"profile of {name}, {count} in a call"):
-            kernels = device_seconds(call, device)
-            report.overheads.append(Overhead(name, count, times[name, count], kernels))
+            kernels = device_seconds(calls[name, count], device)
+            report.overheads.append(Overhead(name, count, taken, kernels))
 
 
 def measure_gpu_time(
