@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.uint8]
 
+LUMA_WEIGHTS = (19595, 38470, 7471)  # of red, green and blue, in 65536ths (BT.601)
+
 
 def check_image(image: Image | torch.Tensor, minimum_side: int) -> ItemError | None:
     """Say why `image` cannot be scored by a metric that needs sides of `minimum_side` pixels."""
@@ -57,4 +59,5 @@ def luma(image: Image) -> Image:
     if image.shape[2] == 1:
         return image[:, :, 0]
     red, green, blue = np.moveaxis(image.astype(np.uint32), 2, 0)
-    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).astype(np.uint8)
+    of_red, of_green, of_blue = LUMA_WEIGHTS
+    return ((of_red * red + of_green * green + of_blue * blue + 32768) >> 16).astype(np.uint8)

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from iqa.images import Image, row_major
+from iqa.images import LUMA_WEIGHTS, Image, row_major
 from iqa.jit import kernel, row_kernel
 from iqa.lanes import VECTOR_BYTES, load_triples, spread, store_bytes
 
 LANES = VECTOR_BYTES // 4
 LEVEL = 65536
-RED, GREEN, BLUE = np.array([19595, 38470, 7471], np.float32)
+RED, GREEN, BLUE = np.array(LUMA_WEIGHTS, np.float32)
 HALF = np.float32(LEVEL // 2)
 UNIT = np.float32(1 / LEVEL)
 
@@ -41,6 +41,7 @@ def _write_luma(pixels: Image, out: Image) -> None:
     while 3 * index + VECTOR_BYTES <= len(pixels):
         store_bytes(out, index, luma_of(pixels, 3 * index, HALF, like))
         index += LANES
+    of_red, of_green, of_blue = LUMA_WEIGHTS
     for rest in range(index, len(out)):
         red, green, blue = pixels[3 * rest], pixels[3 * rest + 1], pixels[3 * rest + 2]
-        out[rest] = (19595 * red + 38470 * green + 7471 * blue + LEVEL // 2) // LEVEL
+        out[rest] = (of_red * red + of_green * green + of_blue * blue + LEVEL // 2) // LEVEL
