@@ -4,6 +4,7 @@ FROM python:3.13-slim-trixie AS build
 WORKDIR /src
 COPY pyproject.toml README.md ./
 COPY iqa iqa
+COPY decoding decoding
 COPY gateway gateway
 COPY launcher launcher
 COPY model_repository model_repository
@@ -30,5 +31,5 @@ ENV PATH=/opt/iqa/bin:$PATH \
 USER 1000:1000
 EXPOSE 8000
 CMD ["uvicorn", "gateway.app:app", "--host", "0.0.0.0", "--port", "8000", \
-     "--http", "gateway.connection:OneWriteProtocol", "--no-access-log", "--no-server-header", \
+     "--http", "gateway.http.protocol:OneWriteProtocol", "--no-access-log", "--no-server-header", \
      "--timeout-graceful-shutdown", "30"]

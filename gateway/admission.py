@@ -10,8 +10,8 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect
 
-from gateway.problems import Problem
-from gateway.telemetry import IN_FLIGHT
+from gateway.http.problems import Problem
+from gateway.observability.telemetry import IN_FLIGHT
 
 HUNG_UP = "hung_up"  # in the state of a request whose client left before the answer
 

@@ -19,17 +19,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import page, tracing
-from gateway.access import guard
+from decoding.pictures import warm_up
+from gateway import page
 from gateway.admission import Admission
 from gateway.documentation import DESCRIPTION, UNAUTHORIZED, problem_responses
-from gateway.health import Readiness
-from gateway.preprocess import warm_up
-from gateway.problems import Problem
-from gateway.routes import build_router
-from gateway.scoring import Scorer
-from gateway.settings import Settings
-from gateway.telemetry import (
+from gateway.http.access import guard
+from gateway.http.problems import Problem
+from gateway.observability import tracing
+from gateway.observability.telemetry import (
     DECODE,
     PROBLEMS,
     WAIT,
@@ -37,10 +34,14 @@ from gateway.telemetry import (
     configure_logging,
     exposition,
 )
-from gateway.triton import TritonClient
+from gateway.routes import build_router
+from gateway.scoring import Scorer
+from gateway.settings import Settings
+from gateway.triton.client import TritonClient
+from gateway.triton.readiness import Readiness
 
 if TYPE_CHECKING:
-    from gateway.spans import Spans
+    from gateway.observability.spans import Spans
 
 logger = logging.getLogger(__name__)
 

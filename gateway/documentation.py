@@ -7,8 +7,9 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway import maps
-from gateway.catalogue import METRICS, Metric
-from gateway.problems import STATUS, Problem
+from gateway.http.problems import STATUS, Problem
+from iqa.catalogue import METRICS
+from iqa.metric import Map, Metric
 
 DESCRIPTION = """Image-quality scores. Send pictures as `multipart/form-data`; JPEG, PNG, WebP, BMP,
 TIFF, GIF (first frame) and AVIF are read. EXIF orientation is applied, transparency is dropped,
@@ -77,10 +78,9 @@ def single_route(metric: Metric) -> dict[str, Any]:
     }
 
 
-def map_route(metric: Metric) -> dict[str, Any]:
+def map_route(metric: Metric, shown: Map) -> dict[str, Any]:
     """Documentation of a metric's map route."""
-    low, high = metric.map_range
-    terms = ", `X-Map-Terms` (what the score is made of)" if metric.terms else ""
+    terms = ", `X-Map-Terms` (what the score is made of)" if shown.with_details else ""
     success = {
         "description": "The map; `X-Map-Score` has the score, `X-Map-Shape` height and width, "
         f"`X-Map-Low` and `X-Map-High` the values of the first and the last colour{terms}.",
@@ -88,8 +88,8 @@ def map_route(metric: Metric) -> dict[str, Any]:
     }
     return {
         "summary": f"{metric.title} map of one {_unit(metric)}: where the score comes from",
-        "description": f"Shows {metric.map_summary}. A PNG in the colours of viridis, from {low} "
-        f"to {high}; with `Accept: {maps.RAW}` the numbers, little-endian float32 row by row.",
+        "description": f"Shows {shown.summary}. A PNG in the colours of viridis, from {shown.dark} "
+        f"to {shown.bright}; with `Accept: {maps.RAW}` the numbers, little-endian float32 by rows.",
         "tags": [metric.title],
         "openapi_extra": _form(_files(metric)),
         "responses": {200: success, **problem_responses(400, 413, 415, 422, 503, 504)},

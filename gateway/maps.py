@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.responses import Response
 
-from gateway.catalogue import Metric
-from gateway.messages import Outputs
+from gateway.triton.messages import Outputs
+from iqa.metric import Metric
 
 PNG, RAW = "image/png", "application/octet-stream"
 # Every 16th colour of viridis (S. van der Walt, N. Smith, CC0); between them it is nearly straight.
@@ -40,15 +40,17 @@ def media_type(accept: str) -> str:
 def answer(metric: Metric, outputs: Outputs, kind: str) -> Response:
     """The map among a model's outputs, with the score and what the colours mean in headers."""
     values = outputs["MAP"]
-    low, high = metric.map_range
+    assert metric.map is not None  # else there is no such route
+    low, high = metric.map.dark, metric.map.bright
     headers = {
         "X-Map-Score": repr(float(outputs["SCORE"][0])),
         "X-Map-Low": str(low),
         "X-Map-High": str(high),
         "X-Map-Shape": ",".join(map(str, values.shape)),
     }
-    if metric.terms is not None:
-        headers["X-Map-Terms"] = ",".join(f"{term:.6f}" for term in outputs[metric.terms])
+    if metric.details and metric.map.with_details:
+        terms = outputs[metric.details.output]
+        headers["X-Map-Terms"] = ",".join(f"{term:.6f}" for term in terms)
     content = picture(values, low, high) if kind == PNG else values.astype("<f4").tobytes()
     return Response(content, headers=headers, media_type=kind)
 

@@ -10,16 +10,18 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from decoding.errors import DecodingError
 from gateway import documentation, maps
 from gateway.admission import Admission, Deadline, Room
-from gateway.catalogue import METRICS, Metric
-from gateway.messages import Outputs
-from gateway.problems import Problem
+from gateway.http.problems import Problem
+from gateway.http.uploads import HEADER_BYTES, Upload, UploadLimits, read_uploads
+from gateway.observability.telemetry import PROBLEMS
 from gateway.scoring import Scorer
 from gateway.settings import Settings
-from gateway.telemetry import PROBLEMS
-from gateway.triton import TritonClient
-from gateway.uploads import HEADER_BYTES, Upload, UploadLimits, read_uploads
+from gateway.triton.client import TritonClient
+from gateway.triton.messages import Outputs
+from iqa.catalogue import METRICS
+from iqa.metric import Metric
 
 SCORE = "SCORE"
 PREFIX = "/api/v1/iqa"
@@ -62,7 +64,9 @@ class MetricRoutes:
         """Answer the map of one image or pair: where the score comes from."""
         deadline = _deadline(request, self._settings)
         kind = maps.media_type(request.headers.get("accept", ""))
-        wanted = [SCORE, "MAP", *([self._metric.terms] if self._metric.terms else [])]
+        wanted = [SCORE, "MAP"]
+        if self._metric.details and self._metric.map and self._metric.map.with_details:
+            wanted.append(self._metric.details.output)
         with self._admission.admit(
             images=1, declared_bytes=_declared(request, self._limits)
         ) as room:
@@ -108,7 +112,10 @@ class MetricRoutes:
         outputs: Sequence[str],
     ) -> Outputs:
         request_id: str = request.state.request_id
-        return await self._scorer.infer(self._metric, files, deadline, request_id, outputs)
+        try:
+            return await self._scorer.infer(self._metric, files, deadline, request_id, outputs)
+        except DecodingError as error:
+            raise Problem(error.code, error.message) from error
 
 
 def build_router(
@@ -120,7 +127,7 @@ def build_router(
     async def describe() -> JSONResponse:
         """What each metric means, and which implementation and weights compute it."""
         parameters = await asyncio.gather(
-            *(triton.model_parameters(metric.model) for metric in METRICS)
+            *(triton.model_parameters(metric.name) for metric in METRICS)
         )
         return JSONResponse({"metrics": list(map(_description, METRICS, parameters))})
 
@@ -130,7 +137,9 @@ def build_router(
         _add(router, "POST", metric.path, handlers.single, documentation.single_route(metric))
         batch = documentation.batch_route(metric, settings.max_batch)
         _add(router, "POST", f"{metric.path}/batch", handlers.batch, batch)
-        _add(router, "POST", f"{metric.path}/map", handlers.map, documentation.map_route(metric))
+        if metric.map:
+            map_route = documentation.map_route(metric, metric.map)
+            _add(router, "POST", f"{metric.path}/map", handlers.map, map_route)
     return router
 
 

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from decoding.pictures import Picture, is_jpeg, open_picture
 from gateway.admission import Admission, Deadline
-from gateway.catalogue import Metric
-from gateway.messages import Outputs
-from gateway.preprocess import Picture, is_jpeg, open_picture
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 from gateway.settings import Settings
 from gateway.stacks import Item, Kind, Stacks
-from gateway.triton import TritonClient
+from gateway.triton.client import TritonClient
+from gateway.triton.messages import Outputs
+from iqa.metric import Metric
 
 Result = TypeVar("Result")
 
@@ -66,7 +66,7 @@ class Scorer:
         _check(metric, pictures)
         channels = 1 if metric.luma_only else max(picture.channels for picture in pictures)
         shape = (pictures[0].height, pictures[0].width, channels)
-        kind = Kind(metric.model, metric.inputs, shape, tuple(outputs))
+        kind = Kind(metric.name, metric.inputs, shape, tuple(outputs))
         item = Item(pictures, deadline, request_id)
         outcome = (await self._in_time(self._stacks.add(kind, item), deadline, held_bytes))[item]
         if isinstance(outcome, Exception):

@@ -15,13 +15,13 @@ from functools import partial
 from math import prod
 from typing import NamedTuple
 
+from decoding.pictures import Picture, Pixels
 from gateway.admission import Deadline
-from gateway.messages import Outputs, Tensor
-from gateway.preprocess import Picture, Pixels
-from gateway.problems import Problem
-from gateway.slots import Slot
-from gateway.telemetry import DECODE, INFERENCE, WAIT
-from gateway.triton import TritonClient
+from gateway.http.problems import Problem
+from gateway.observability.telemetry import DECODE, INFERENCE, WAIT
+from gateway.triton.client import TritonClient
+from gateway.triton.messages import Outputs, Tensor
+from gateway.triton.slots import Slot
 
 # What is decoded within milliseconds is decoded on the event loop: handing it to a thread and back
 # costs a tenth of that, and gains nothing where there is a worker for every core.

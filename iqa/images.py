@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,47 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 
 LUMA_WEIGHTS = (19595, 38470, 7471)  # of red, green and blue, in 65536ths (BT.601)
+
+
+def check_batch(
+    images: Sequence[Sequence[Image | torch.Tensor]], inputs: Sequence[str], threads: int | None
+) -> None:
+    """Refuse what is no batch at all; what is wrong with one image of it is said by `check_image`.
+
+    Args:
+        images: a list of images for each input.
+        inputs: the inputs' names.
+        threads: that the batch may use.
+
+    Raises:
+        TypeError: an image is neither an array nor a tensor.
+        ValueError: anything else.
+    """
+    if len(images) != len(inputs):
+        raise ValueError(f"expected {len(inputs)} lists of images, got {len(images)}")
+    for name, batch in zip(inputs, images, strict=True):
+        if hasattr(batch, "shape"):
+            raise ValueError(f"{name.lower()}: expected a list of images, got one array")
+        if isinstance(batch, str | bytes) or not isinstance(batch, Sequence):
+            raise TypeError(f"{name.lower()}: expected a list of images, got {_type_of(batch)}")
+        for image in batch:
+            if not isinstance(image, np.ndarray) and not _is_tensor(image):
+                raise TypeError(
+                    f"{name.lower()}: expected uint8 arrays [H, W, C], got {_type_of(image)}; "
+                    "iqa.read opens a file, numpy.asarray converts a PIL image"
+                )
+    if len(set(map(len, images))) > 1:
+        raise ValueError(f"lists of {' and '.join(str(len(batch)) for batch in images)} images")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, not {threads}")
+
+
+def _is_tensor(image: object) -> bool:
+    return type(image).__module__.partition(".")[0] == "torch" and hasattr(image, "data_ptr")
+
+
+def _type_of(value: object) -> str:
+    return "None" if value is None else f"{type(value).__module__}.{type(value).__name__}"
 
 
 def check_image(image: Image | torch.Tensor, minimum_side: int) -> ItemError | None:

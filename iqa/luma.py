@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from iqa.images import LUMA_WEIGHTS, Image, row_major
-from iqa.jit import kernel, row_kernel
-from iqa.lanes import VECTOR_BYTES, load_triples, spread, store_bytes
+from iqa.simd.jit import kernel, row_kernel
+from iqa.simd.lanes import VECTOR_BYTES, load_triples, spread, store_bytes
 
 LANES = VECTOR_BYTES // 4
 LEVEL = 65536

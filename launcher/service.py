@@ -14,7 +14,8 @@ from pathlib import Path
 
 from prometheus_client import multiprocess
 
-from gateway import tracing, triton_key
+from gateway.observability import tracing
+from gateway.triton import key as triton_key
 from launcher import tritonserver
 from launcher.addresses import LOOPBACK, answers_ok, listen, reachable
 from launcher.child import Child
@@ -167,7 +168,7 @@ class Service:
             f"--fd={listener.fileno()}",
             f"--timeout-graceful-shutdown={options.drain_seconds}",
             f"--backlog={BACKLOG}",
-            *("--loop=uvloop", "--http=gateway.connection:OneWriteProtocol", "--lifespan=on"),
+            *("--loop=uvloop", "--http=gateway.http.protocol:OneWriteProtocol", "--lifespan=on"),
             *("--no-access-log", "--no-server-header", "--no-proxy-headers"),
         ]
         environment = {

@@ -18,9 +18,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from gateway.catalogue import METRICS, Metric
+from iqa.catalogue import METRICS
 from iqa.images import luma
-from perf.pictures import HEIGHT, WIDTH, Pair, Pixels, picture_set, read_pixels
+from iqa.metric import Metric
+from perf.load.pictures import HEIGHT, WIDTH, Pair, Pixels, picture_set, read_pixels
 
 SIZES = {
     "768x512": [(WIDTH, HEIGHT)],
@@ -93,7 +94,7 @@ def analyze(metric: Metric, setup: Setup, protocol: str, memory: str, data: Path
     for concurrency in setup.concurrency:
         with tempfile.NamedTemporaryFile(suffix=".csv") as report:
             command = [
-                *(setup.program, "-m", metric.model, "-i", protocol, "-u", setup.urls[protocol]),
+                *(setup.program, "-m", metric.name, "-i", protocol, "-u", setup.urls[protocol]),
                 *("--input-data", str(data), "--shared-memory", memory),
                 *("--output-shared-memory-size", str(OUTPUT_BYTES)),
                 *("--async", "--concurrency-range", str(concurrency)),
@@ -130,7 +131,7 @@ def sweep(setup: Setup, scenes: dict[str, list[Pair]]) -> Iterator[Row]:
             data.flush()
             for protocol, memory in product(PROTOCOLS, MEMORIES):
                 about = {
-                    "model": metric.model,
+                    "model": metric.name,
                     "pictures": name,
                     "protocol": protocol,
                     "memory": memory,

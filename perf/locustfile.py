@@ -13,9 +13,9 @@ from pathlib import Path
 
 from locust import FastHttpUser, task
 
-from gateway.catalogue import METRICS
-from perf.calls import Call, calls
-from perf.pictures import picture_set
+from iqa.catalogue import METRICS
+from perf.load.calls import Call, calls
+from perf.load.pictures import picture_set
 
 TOLERANCE = {"brisque": 0.02, "ms_ssim": 1e-4}  # what any implementation of the service keeps to
 
@@ -47,5 +47,5 @@ class Viewer(FastHttpUser):
                 response.failure(f"{response.status_code}: {response.text}")
                 return
             deviation = abs(response.json()["score"] - call.expected)
-            if deviation > TOLERANCE[call.metric.model]:
+            if deviation > TOLERANCE[call.metric.name]:
                 response.failure(f"a score is off by {deviation}")

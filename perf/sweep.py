@@ -18,14 +18,14 @@ import numpy as np
 from google.protobuf import text_format
 
 from export.model_configs import REPOSITORY, read
-from gateway.catalogue import METRICS
-from perf.bench import CLIENTS, await_start
-from perf.calls import TOLERANCE, calls
-from perf.contenders import PORTS, Contender, service
-from perf.load import Measurement, Meter, measure
-from perf.pictures import picture_set
-from perf.processes import Server
-from perf.results import rate
+from iqa.catalogue import METRICS
+from perf.bench.__main__ import CLIENTS, await_start
+from perf.bench.contenders import PORTS, Contender, service
+from perf.bench.results import rate
+from perf.load.calls import TOLERANCE, calls
+from perf.load.generator import Measurement, Meter, measure
+from perf.load.pictures import picture_set
+from perf.load.processes import Server
 
 Setting = Mapping[str, int]
 
@@ -52,7 +52,7 @@ def repository(folder: Path, setting: Setting) -> Path:
 def run(rounds: int, seconds: float, first_port: int) -> dict[tuple[int, int], list[Measurement]]:
     """Measurements by index of the setting and of the load."""
     found: dict[tuple[int, int], list[Measurement]] = defaultdict(list)
-    sent = {metric.model: calls(metric, picture_set()) for metric in METRICS}
+    sent = {metric.name: calls(metric, picture_set()) for metric in METRICS}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iqa-sweep-")))
         running: list[tuple[Contender, Server]] = []
@@ -68,7 +68,7 @@ def run(rounds: int, seconds: float, first_port: int) -> dict[tuple[int, int], l
                 for index, (contender, server) in enumerate(running):
                     measurement = measure(
                         contender.port,
-                        sent[metric.model],
+                        sent[metric.name],
                         Meter(server.cpu_seconds, server.memory),
                         clients=clients,
                         seconds=seconds,

@@ -17,7 +17,7 @@ def assigned(kind: str, number: str) -> str:
         return "cpu"
     name = f"cuda:{number}"
     try:
-        from iqa.device import resolved  # needs torch, which an installation for CPUs lacks
+        from iqa.gpu.device import resolved  # needs torch, which an installation for CPUs lacks
     except ModuleNotFoundError as error:
         raise ValueError(
             f"Triton assigned {name}, but {error.name} is not installed: install the extra gpu, "

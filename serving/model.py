@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import triton_python_backend_utils as pb_utils
 
+from iqa.metric import Metric, Scores
 from iqa.parallel import available_cores
 from serving.device import assigned
 from serving.inputs import images, spare_copies
-from serving.split import Answer, Results, split
+from serving.split import Answer, split
 
 SCORE, MAP = "SCORE", "MAP"
 
@@ -22,24 +22,18 @@ _rename_capsule.argtypes = (ctypes.py_object, ctypes.c_char_p)
 _CONSUMED = ctypes.c_char_p(b"used_dltensor")  # lives on: a capsule borrows its name
 
 
-class ScoringModel(ABC):
+class ScoringModel:
     """Base of each `model.py`.
 
     Attributes:
-        inputs: names of the image inputs, in the order that `score` takes them.
-        details: name of the optional second output.
+        metric: what the model computes; its catalogue entry names inputs and outputs.
         device: "cpu" or "cuda:<n>", as Triton assigned it to this instance.
         threads: CPU threads that a batch may use; by default the instances share the cores.
         threads_alone: the same for a request that came alone, and so found cores that are idle.
         memory_limit: bytes of GPU memory that one batch may use; None for the metric's own bound.
     """
 
-    inputs: ClassVar[tuple[str, ...]]
-    details: ClassVar[str]
-
-    @abstractmethod
-    def score(self, *images: list[Any], details: bool, maps: bool, threads: int) -> Results:
-        """Score a ragged batch: one list of uint8 `[H, W, C]` arrays for each input."""
+    metric: ClassVar[Metric]
 
     def initialize(self, args: dict[str, str]) -> None:
         """Take the device that Triton gives; refuse one that is not there."""
@@ -66,18 +60,33 @@ class ScoringModel(ABC):
         answers = {maps: self._answers(requests, mapped, maps) for maps in set(mapped)}
         return [next(answers[maps]) for maps in mapped]
 
+    def score(self, *images: list[Any], **options: Any) -> Scores:
+        """Score a ragged batch: one list of uint8 `[H, W, C]` arrays for each input."""
+        return self.metric.score(*images, **options)
+
     def _answers(self, batch: list[Any], mapped: list[bool], maps: bool) -> Iterator[Any]:
         """The responses to those requests of a batch that want maps, or to the others."""
         requests = [request for request, wants in zip(batch, mapped, strict=True) if wants is maps]
-        stacks = [[images(request, name) for name in self.inputs] for request in requests]
+        stacks = [[images(request, name) for name in self.metric.inputs] for request in requests]
         counts = [len(stack[0]) for stack in stacks]
         lists = [
             [image for stack in stacks for image in stack[position]]
-            for position in range(len(self.inputs))
+            for position in range(len(self.metric.inputs))
         ]
-        wanted = [self.details in request.requested_output_names() for request in requests]
+        details = self.metric.details
+        wanted = [
+            details is not None and details.output in request.requested_output_names()
+            for request in requests
+        ]
         threads = self.threads if len(batch) > 1 else self.threads_alone
-        scored = self.score(*lists, details=any(wanted), maps=maps, threads=threads)
+        scored = self.score(
+            *lists,
+            details=any(wanted),
+            maps=maps,
+            device=self.device,
+            threads=threads,
+            memory_limit=self.memory_limit,
+        )
         answers = split(scored, counts)
         return (self._response(*pair) for pair in zip(answers, wanted, strict=True))
 
@@ -86,8 +95,8 @@ class ScoringModel(ABC):
             error = pb_utils.TritonError(answer.error, pb_utils.TritonError.INVALID_ARG)
             return pb_utils.InferenceResponse(error=error)
         outputs = [_tensor(SCORE, answer.scores)]
-        if with_details:
-            outputs.append(_tensor(self.details, answer.details))
+        if with_details and self.metric.details:
+            outputs.append(_tensor(self.metric.details.output, answer.details))
         if answer.maps is not None:
             outputs.append(_tensor(MAP, answer.maps))
         return pb_utils.InferenceResponse(outputs)

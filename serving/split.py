@@ -8,24 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa import ItemError
-
-
-@dataclass(frozen=True)
-class Results:
-    """What a metric made of a list of items.
-
-    Attributes:
-        scores: `[N]`.
-        errors: per item, None where it has a score.
-        details: `[N, D]` the metric's second output; None where it was not asked for.
-        maps: per item `[h, w]`, None where it has no score; None where they were not asked for.
-    """
-
-    scores: NDArray[np.float64]
-    errors: Sequence[ItemError | None]
-    details: NDArray[np.float64] | None = None
-    maps: Sequence[NDArray[np.float32] | None] | None = None
+from iqa.errors import ItemError
+from iqa.metric import Scores
 
 
 @dataclass(frozen=True)
@@ -45,7 +29,7 @@ class Answer:
     maps: NDArray[np.float32] | None
 
 
-def split(results: Results, counts: Sequence[int]) -> Iterator[Answer]:
+def split(results: Scores, counts: Sequence[int]) -> Iterator[Answer]:
     """The answers to requests of `counts` images each, in order.
 
     Triton knows no half answers: a request fails if one of its images does.
@@ -53,14 +37,14 @@ def split(results: Results, counts: Sequence[int]) -> Iterator[Answer]:
     Raises:
         ValueError: the counts do not add up to the number of results.
     """
-    if sum(counts) != len(results.scores):
-        raise ValueError(f"{len(results.scores)} results for {sum(counts)} images")
+    if sum(counts) != len(results.values):
+        raise ValueError(f"{len(results.values)} results for {sum(counts)} images")
     end = 0
     for count in counts:
         start, end = end, end + count
         yield Answer(
             _first_error(results.errors[start:end]),
-            results.scores[start:end, None].astype(np.float32),
+            results.values[start:end, None].astype(np.float32),
             None if results.details is None else results.details[start:end].astype(np.float32),
             None if results.maps is None else _stacked(results.maps[start:end]),
         )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.gaussian import gaussian_window
-from iqa.jit import row_kernel
+from iqa.simd.jit import row_kernel
 
 Array = NDArray[np.float64]
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.jit import row_kernel
-from iqa.lanes import load as load_lanes
-from iqa.lanes import spread, sum_of
+from iqa.simd.jit import row_kernel
+from iqa.simd.lanes import load as load_lanes
+from iqa.simd.lanes import spread, sum_of
 
 Array = NDArray[np.float64]
 

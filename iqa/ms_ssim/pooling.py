@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.gaussian import gaussian_window
-from iqa.jit import kernel
+from iqa.simd.jit import kernel
 
 Array = NDArray[np.float64]
 

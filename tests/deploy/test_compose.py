@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from gateway import triton_key
 from gateway.app import BYTES_PER_PIXEL, LARGEST_REQUEST
 from gateway.settings import Settings
+from gateway.triton import key as triton_key
 from tests.deploy.commands import DEPLOY, ROOT, run
 
 CPU = "deploy/compose.cpu.yml"

@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from gateway.admission import HUNG_UP, Admission, Deadline
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 
 
 def assert_refused(admission: Admission, *, images: int = 0, declared_bytes: int = 0) -> None:

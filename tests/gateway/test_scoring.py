@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from decoding.errors import DecodingError
 from gateway.admission import Admission, Deadline
-from gateway.catalogue import METRICS
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 from gateway.scoring import Scorer
 from gateway.settings import Settings
-from gateway.triton import TritonClient
+from gateway.triton.client import TritonClient
+from iqa.catalogue import METRICS
 from tests.conftest import RunningService
 
 NOBODY = "127.0.0.1:1"
@@ -50,7 +51,7 @@ def test_an_error_keeps_no_upload_until_garbage_is_collected(
     async def refused() -> weakref.ref[memoryview]:
         triton.connect()
         upload = memoryview(file)
-        with pytest.raises(Problem, match=code):
+        with pytest.raises((Problem, DecodingError), match=code):
             await scorer.infer(METRICS[0], [upload], Deadline(10, {}), "id", ["SCORE"])
         await triton.close()
         return weakref.ref(upload)

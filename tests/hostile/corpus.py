@@ -12,7 +12,7 @@ import numpy as np
 import skimage.data
 from PIL import Image, ImageOps
 
-from gateway.preprocess import FORMATS
+from decoding.pictures import FORMATS
 from tests.hostile import files
 from tests.hostile.files import Pixels, encoded
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from gateway.connection import HEADER_BYTES
+from gateway.http.protocol import HEADER_BYTES
 from tests.conftest import RunningService
 from tests.hostile.bodies import FORM, Body, bodies, form, part
 from tests.hostile.corpus import Entry, grey

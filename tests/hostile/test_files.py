@@ -12,8 +12,8 @@ import numpy as np
 import psutil
 
 import iqa
-from gateway.problems import STATUS
-from perf.faults import members
+from gateway.http.problems import STATUS
+from perf.load.faults import members
 from tests.conftest import RunningService
 from tests.hostile.corpus import Entry, photograph
 from tests.hostile.files import encoded

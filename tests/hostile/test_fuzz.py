@@ -22,7 +22,7 @@ HAS_WHEEL = sys.version_info < (3, 14) and platform.machine() == "x86_64"
 )
 def test_a_little_fuzzing_finds_nothing(tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.hostile.fuzz_preprocess", f"--runs={RUNS}"],
+        [sys.executable, "-m", "tests.hostile.fuzz_decoding", f"--runs={RUNS}"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,

@@ -19,7 +19,7 @@ from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 import iqa
-from perf.faults import members
+from perf.load.faults import members
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 from tests.hostile.corpus import noise, photograph
 from tests.hostile.files import encoded

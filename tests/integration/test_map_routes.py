@@ -20,7 +20,7 @@ BRISQUE, MS_SSIM = "/api/v1/iqa/nr/brisque/map", "/api/v1/iqa/fr/ms-ssim/map"
 RAW = {"Accept": "application/octet-stream"}
 ORIGINAL = np.ascontiguousarray(skimage.data.astronaut()[:203, :310])
 DISTORTED = np.ascontiguousarray(ORIGINAL // 16 * 16)
-SCORED = iqa.ms_ssim.score([ORIGINAL], [DISTORTED], maps=True, scales=True)
+SCORED = iqa.ms_ssim.score([ORIGINAL], [DISTORTED], maps=True, details=True)
 Pixels = NDArray[np.uint8]
 
 

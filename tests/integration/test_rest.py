@@ -241,8 +241,8 @@ def test_what_is_served_and_by_which_weights(client: httpx.Client) -> None:
     assert brisque["implementation"]["weights_sha256"] == weights
     assert brisque["implementation"]["version"] == iqa.__version__
     assert (brisque["minimum_side"], ms_ssim["minimum_side"]) == (
-        iqa.brisque.MINIMUM_SIDE,
-        iqa.ms_ssim.MINIMUM_SIDE,
+        iqa.brisque.BRISQUE.minimum_side,
+        iqa.ms_ssim.MS_SSIM.minimum_side,
     )
     assert (brisque["direction"], ms_ssim["direction"]) == ("lower is better", "higher is better")
 

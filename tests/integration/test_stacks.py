@@ -17,12 +17,13 @@ from starlette.requests import ClientDisconnect
 from tritonclient.grpc import service_pb2 as protocol
 
 import iqa
+from decoding.errors import DecodingError
+from decoding.pictures import open_picture
 from gateway.admission import HUNG_UP, Deadline
-from gateway.messages import Outputs
-from gateway.preprocess import open_picture
-from gateway.problems import Problem
+from gateway.http.problems import Problem
 from gateway.stacks import Item, Kind, Stacks
-from gateway.triton import Call, Transport, TritonClient
+from gateway.triton.client import Call, Transport, TritonClient
+from gateway.triton.messages import Outputs
 from tests.conftest import RunningService
 
 RANDOM = np.random.default_rng(5)
@@ -182,7 +183,9 @@ def test_failures_are_of_one_item(service: RunningService, threads: ThreadPoolEx
     first, flat, damaged, second, late, left, third = run.outcomes
     expected = iqa.brisque.score([decoded(image) for image in good]).values
     assert [score(each) for each in (first, second, third)] == [np.float32(e) for e in expected]
-    problems = [each.code for each in (flat, damaged, late) if isinstance(each, Problem)]
+    problems = [
+        each.code for each in (flat, damaged, late) if isinstance(each, Problem | DecodingError)
+    ]
     assert problems == ["score_undefined", "invalid_image", "deadline_exceeded"]
     assert "image 2 of" not in str(flat)
     assert isinstance(left, ClientDisconnect)

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from perf.pictures import picture_set
+from perf.load.pictures import picture_set
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 from tests.integration.otlp import Collector, Span, collector
 

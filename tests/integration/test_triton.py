@@ -56,7 +56,7 @@ def test_stacked_images_get_a_score_each(protocol: object, client: object) -> No
 def test_optional_outputs_come_when_asked_for(protocol: object, client: object) -> None:
     picture = noise(1, 64, 80, 1)
     result = infer(protocol, client, "brisque", ("SCORE", "FEATURES"), IMAGE=picture)
-    expected = iqa.brisque.score(list(picture), features=True)
+    expected = iqa.brisque.score(list(picture), details=True)
     np.testing.assert_array_equal(result.as_numpy("FEATURES"), np.float32(expected.features))
     result = infer(protocol, client, "brisque", ("SCORE",), IMAGE=picture)
     assert result.as_numpy("FEATURES") is None
@@ -64,7 +64,7 @@ def test_optional_outputs_come_when_asked_for(protocol: object, client: object) 
     reference, distorted = noise(2, 161, 170, 3), noise(2, 161, 170, 3)
     pair = {"REFERENCE": reference, "DISTORTED": distorted}
     result = infer(protocol, client, "ms_ssim", ("SCORE", "SCALES"), **pair)
-    expected_pair = iqa.ms_ssim.score(list(reference), list(distorted), scales=True)
+    expected_pair = iqa.ms_ssim.score(list(reference), list(distorted), details=True)
     np.testing.assert_array_equal(result.as_numpy("SCALES"), np.float32(expected_pair.scales))
     np.testing.assert_array_equal(result.as_numpy("SCORE")[:, 0], np.float32(expected_pair.values))
 

@@ -36,7 +36,7 @@ def main() -> None:
     for at_end in (False, True):
         guarded_x, guarded_y = guarded(x, at_end), guarded(y, at_end)
         assert brisque.score([guarded_x]).values == brisque.score([x]).values
-        if min(x.shape[:2]) >= ms_ssim.MINIMUM_SIDE:
+        if min(x.shape[:2]) >= ms_ssim.MS_SSIM.minimum_side:
             assert ms_ssim.score([guarded_x], [guarded_y]).values == ms_ssim.score([x], [y]).values
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perf import gpu, gpu_timing
-from perf.gpu_check import Batch
+from perf.gpu import __main__ as gpu
+from perf.gpu import timing as gpu_timing
+from perf.gpu.check import Batch
 
 
 def test_the_benchmark_checks_and_times_the_gpu_kernels(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from iqa.brisque.cpu_rows import MIDDLE, PHASES, load_row
+from iqa.brisque.cpu.rows import MIDDLE, PHASES, load_row
 from iqa.images import check_image, luma, on_host
 from iqa.luma import write_luma
 

@@ -16,7 +16,7 @@ import pytest
 from launcher import tritonserver
 from launcher.failure import LaunchError
 from launcher.main import REPOSITORY
-from perf import faults
+from perf.load import faults
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 
 

@@ -4,9 +4,9 @@ from base64 import b64decode
 
 import numpy as np
 
+from iqa.catalogue import metric
 from perf.analyzer import input_data, parse
-from perf.calls import metric
-from perf.pictures import picture_set, read_pixels
+from perf.load.pictures import picture_set, read_pixels
 
 # Written by the perf_analyzer of tritonclient 2.48 with --verbose-csv.
 REPORT = """\

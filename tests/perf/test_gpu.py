@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput
 
-from perf import gpu, gpu_triton
 from perf.baselines import piq_scores
-from perf.contenders import BASELINES
-from perf.gpu_check import TASKS, Batch, Task, batches, check, disagreement, extremes
-from perf.gpu_report import Overhead, Report, Row
-from perf.pictures import picture_set, read_pixels
+from perf.bench.contenders import BASELINES
+from perf.gpu import __main__ as gpu
+from perf.gpu import triton as gpu_triton
+from perf.gpu.check import TASKS, Batch, Task, batches, check, disagreement, extremes
+from perf.gpu.report import Overhead, Report, Row
+from perf.load.pictures import picture_set, read_pixels
 
 PIXELS = np.zeros((4, 6, 3), dtype=np.uint8)
 UNIFORM = Batch.of("768x512", [PIXELS] * 2, [PIXELS] * 2)

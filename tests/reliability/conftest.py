@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from perf.exchanges import Exchange, mixed
+from perf.load.exchanges import Exchange, mixed
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 
 

@@ -19,9 +19,9 @@ from tritonclient.grpc import service_pb2 as protocol
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from launcher.main import REPOSITORY
-from perf import faults
-from perf.exchanges import Exchange, singles
-from perf.pictures import picture_set
+from perf.load import faults
+from perf.load.exchanges import Exchange, singles
+from perf.load.pictures import picture_set
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 from tests.reliability.test_faults import in_flight
 

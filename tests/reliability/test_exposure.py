@@ -14,9 +14,9 @@ import pytest
 from tritonclient.grpc import service_pb2 as protocol
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from gateway import triton_key
-from perf.exchanges import Exchange
-from perf.faults import members
+from gateway.triton import key as triton_key
+from perf.load.exchanges import Exchange
+from perf.load.faults import members
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 
 MEMORY = {"name": "stranger", "key": "/stranger", "offset": 0, "byte_size": 4096}

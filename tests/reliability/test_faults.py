@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from perf import faults
-from perf.exchanges import Exchange
-from perf.faults import Member
-from perf.traffic import Tally, Traffic
+from perf.load import faults
+from perf.load.exchanges import Exchange
+from perf.load.faults import Member
+from perf.load.traffic import Tally, Traffic
 from tests.conftest import RunningService, launch, wait_until_ready
 
 IN_FLIGHT = "iqa_images_in_flight"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from perf import faults
-from perf.exchanges import Exchange, singles
-from perf.pictures import picture_set
-from perf.traffic import Traffic
+from perf.load import faults
+from perf.load.exchanges import Exchange, singles
+from perf.load.pictures import picture_set
+from perf.load.traffic import Traffic
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 
 SIZE = 256  # mebibytes

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from perf.exchanges import Exchange, RefusedError
+from perf.load.exchanges import Exchange, RefusedError
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 
 ADMITTED = 2

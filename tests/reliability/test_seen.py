@@ -11,8 +11,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from perf.calls import PREFIX, metric
-from perf.pictures import picture_set
+from iqa.catalogue import metric
+from perf.load.calls import PREFIX
+from perf.load.pictures import picture_set
 from tests.conftest import RunningService
 
 BRISQUE = f"{PREFIX}{metric('brisque').path}/"

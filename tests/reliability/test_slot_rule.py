@@ -11,9 +11,9 @@ from itertools import cycle
 
 import httpx
 
-from perf import faults
-from perf.exchanges import Exchange
-from perf.traffic import Traffic
+from perf.load import faults
+from perf.load.exchanges import Exchange
+from perf.load.traffic import Traffic
 from tests.conftest import RunningService
 
 TIMEOUTS = (0.002, 0.005, 0.01, 0.02, 0.05)  # seconds; some pass while Triton reads

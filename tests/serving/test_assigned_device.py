@@ -19,7 +19,7 @@ def test_a_gpu_that_is_absent_is_refused() -> None:
 
 
 def test_a_gpu_without_torch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "iqa.device", raising=False)
+    monkeypatch.delitem(sys.modules, "iqa.gpu.device", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)  # what an installation without it looks like
     with pytest.raises(ValueError, match="Triton assigned cuda:1, but torch is not installed"):
         assigned("GPU", "1")

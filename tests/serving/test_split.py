@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from iqa import ItemError
-from serving.split import Results, split
+from iqa.metric import Scores
+from serving.split import split
 
 ERROR = ItemError("image_too_small", "Too small.")
 
 
-def results(errors: list[ItemError | None], *, details: bool = False) -> Results:
+def results(errors: list[ItemError | None], *, details: bool = False) -> Scores:
     scores = np.arange(len(errors), dtype=np.float64)
-    return Results(scores, errors, np.outer(scores, [1, 10]) if details else None)
+    return Scores(scores, errors, np.outer(scores, [1, 10]) if details else None)
 
 
 def test_results_go_to_their_requests_in_order() -> None:
@@ -42,7 +43,7 @@ def test_each_request_gets_maps_of_its_own_size() -> None:
     small, large = np.zeros((2, 3), np.float32), np.ones((4, 5), np.float32)
     maps = [small, large, large + 1, None]
     errors = [None, None, None, ERROR]
-    one, stack, failed = split(Results(np.zeros(4), errors, maps=maps), [1, 2, 1])
+    one, stack, failed = split(Scores(np.zeros(4), errors, maps=maps), [1, 2, 1])
     np.testing.assert_array_equal(one.maps, [small])
     np.testing.assert_array_equal(stack.maps, [large, large + 1])
     assert failed.maps is None

@@ -68,7 +68,7 @@ def test_one_picture_gets_its_score_in_words_and_its_facts(page: Page, folder: P
 def test_a_pair_gets_score_terms_map_and_wipe(page: Page, folder: Path) -> None:
     choose(page, folder, "original.png", "distorted.jpg")
     pair = [pixels(folder / "original.png")], [pixels(folder / "distorted.jpg")]
-    scores = iqa.ms_ssim.score(*pair, scales=True)
+    scores = iqa.ms_ssim.score(*pair, details=True)
     assert scores.scales is not None
     expect(page.locator("#score")).to_have_text(f"{scores.values[0]:.4f}")
     values = [float(text) for text in page.locator("#bars .value").all_inner_texts()]

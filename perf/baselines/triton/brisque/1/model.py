@@ -1,9 +1,10 @@
 """BRISQUE by piq for Triton's Python backend."""
 
+from iqa.catalogue import metric
 from perf.baselines.piq_model import PiqModel
 
 
 class TritonPythonModel(PiqModel):
     """See `PiqModel`."""
 
-    inputs = ("IMAGE",)
+    metric = metric("brisque")

@@ -1,0 +1,95 @@
+"""Who may call: optional API keys and origins, and what browsers may do with an answer."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.http.problems import Problem
+from gateway.settings import Settings
+
+PROTECTED = ("/api/", "/metrics")  # but not the probes and the pages, which show nothing
+SCHEME = "bearer"
+
+# The API page runs a script that it carries inline.
+API_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+AnswerError = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def guard(app: ASGIApp, settings: Settings, answer_error: AnswerError) -> ASGIApp:
+    """Put in front of the application what the settings ask for; `answer_error` words a refusal."""
+    if keys := settings.keys():
+        app = _ApiKeys(app, keys, answer_error)
+    if origins := settings.origins():
+        app = CORSMiddleware(
+            app,
+            origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-Request-ID", "X-Request-Timeout"],
+            expose_headers=["*"],
+        )
+    return _BrowserPolicy(app)
+
+
+class _ApiKeys:
+    """ASGI: lets through who sends `Authorization: Bearer <one of the keys>` (RFC 6750)."""
+
+    def __init__(self, app: ASGIApp, keys: list[str], answer_error: AnswerError) -> None:
+        self._app = app
+        self._digests = [sha256(key.encode()).digest() for key in keys]
+        self._answer_error = answer_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or answer 401."""
+        protected = scope["type"] == "http" and scope["path"].startswith(PROTECTED)
+        if not protected or self._knows(Headers(scope=scope).get("authorization", "")):
+            await self._app(scope, receive, send)
+            return
+        problem = Problem("unauthorized", "Send a valid key: Authorization: Bearer <key>.")
+        response = await self._answer_error(Request(scope), problem)
+        response.headers["WWW-Authenticate"] = "Bearer"
+        await response(scope, receive, send)
+
+    def _knows(self, authorization: str) -> bool:
+        scheme, _, key = authorization.partition(" ")
+        digest = sha256(key.strip().encode("latin-1")).digest()
+        # All are compared, each in constant time: how long it takes tells nothing of any key.
+        matches = [hmac.compare_digest(digest, known) for known in self._digests]
+        return scheme.lower() == SCHEME and any(matches)
+
+
+class _BrowserPolicy:
+    """ASGI: tells browsers to take answers for nothing but what they are."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        policy = API_PAGE_POLICY if scope["path"] == "/" else POLICY
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Referrer-Policy", "no-referrer")
+                headers.setdefault("Content-Security-Policy", policy)
+            await send(message)
+
+        await self._app(scope, receive, send_with_policy)

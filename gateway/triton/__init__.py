@@ -1,0 +1,1 @@
+"""The client of Triton: shared memory, messages, addresses, readiness."""

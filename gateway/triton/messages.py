@@ -1,0 +1,67 @@
+"""What Triton is asked and what it answers: the messages of its inference protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2 as protocol
+
+from gateway.triton.slots import Slot
+
+DATA_TYPES = {"FP32": np.dtype("<f4")}
+Outputs = dict[str, NDArray[np.float32]]  # by name
+
+
+class Tensor(NamedTuple):
+    """A uint8 input: its name, its shape `[N, H, W, C]`, where in a slot its pixels begin."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: int
+
+
+def inference(
+    model: str,
+    tensors: Sequence[Tensor],
+    outputs: Sequence[str],
+    timeout: float,
+    request_id: str,
+) -> protocol.ModelInferRequest:
+    """A request that lacks its pixels; see `TritonClient.infer`."""
+    request = protocol.ModelInferRequest(model_name=model, id=request_id)
+    request.parameters["timeout"].int64_param = int(timeout * 1e6)
+    for tensor in tensors:
+        request.inputs.add(name=tensor.name, datatype="UINT8", shape=tensor.shape)
+    for name in outputs:
+        request.outputs.add(name=name)
+    if "MAP" in outputs:
+        request.parameters["map"].bool_param = True
+    return request
+
+
+def refer(request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: Slot) -> None:
+    """Point the inputs at the slot's shared memory."""
+    for given, tensor in zip(request.inputs, tensors, strict=True):
+        given.parameters["shared_memory_region"].string_param = slot.region.key
+        given.parameters["shared_memory_offset"].int64_param = slot.offset + tensor.start
+        given.parameters["shared_memory_byte_size"].int64_param = prod(tensor.shape)
+
+
+def inline(request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: Slot) -> None:
+    """Copy the slot's pixels into the request."""
+    for given, tensor in zip(request.inputs, tensors, strict=True):
+        given.parameters.clear()
+        end = tensor.start + prod(tensor.shape)
+        request.raw_input_contents.append(slot.memory[tensor.start : end].tobytes())
+
+
+def outputs_of(response: protocol.ModelInferResponse) -> Outputs:
+    """The outputs `[N, ...]`."""
+    return {
+        output.name: np.frombuffer(raw, DATA_TYPES[output.datatype]).reshape(output.shape)
+        for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
+    }

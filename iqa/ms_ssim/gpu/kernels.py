@@ -1,0 +1,225 @@
+"""MS-SSIM's Triton kernels: one launch a scale takes every plane pair of a ragged batch.
+
+SSIM's terms are written with the difference u = x - y and the sum v = x + y of the pictures:
+
+    contrast-structure = 1 - var(u) / ((var(u) + var(v)) / 2 + C2)
+    luminance          = 1 - mean(u)^2 / ((mean(u)^2 + mean(v)^2) / 2 + C1)
+
+Four filtered fields as usual, but near-equal pictures lose nothing to cancellation: what is summed
+is the distance from 1. The planes of scale s hold integers, sums of 4^s pixels, which fit uint16 at
+every scale; constants are scaled instead of pixels.
+"""
+
+import triton
+import triton.language as tl
+
+from iqa.gpu.streaming import advanced, repeated, windowed
+
+# A row of the plane table, int64: x and y (indices into `addresses`, or offsets in `pyramid`),
+# channel, height, width, channels that are interleaved, first tile, and the plane's x and y at half
+# size (offsets in `pyramid`).
+ENTRIES = 9
+COLUMNS_PER_LANE = 2
+
+
+@triton.jit
+def sum_and_difference(
+    x, y, origin_u, origin_v, last_inside, COUNT: tl.constexpr, STRIDE: tl.constexpr
+):
+    """u and v of adjacent pixels relative to their origins, tuples of float32.
+
+    Only the last of the `COUNT` pixels may lie outside the row.
+    """
+    differences = ()
+    sums = ()
+    for k in tl.static_range(COUNT):
+        if k < COUNT - 1:
+            one = tl.load(x + k * STRIDE).to(tl.int32)
+            other = tl.load(y + k * STRIDE).to(tl.int32)
+        else:
+            one = tl.load(x + k * STRIDE, mask=last_inside, other=0).to(tl.int32)
+            other = tl.load(y + k * STRIDE, mask=last_inside, other=0).to(tl.int32)
+        differences = differences + ((one - other - origin_u).to(tl.float32),)
+        sums = sums + ((one + other - origin_v).to(tl.float32),)
+    return differences, sums
+
+
+@triton.jit
+def halve_tile(
+    source, half, height, width, stride, top, left, LANES: tl.constexpr, ROWS: tl.constexpr
+):
+    """Sum the 2x2 blocks under a tile; if a side is odd, row 0 and column 0 count twice."""
+    padding = (height | width) % 2
+    half_height = (height + padding) // 2
+    half_width = (width + padding) // 2
+    column = (left // 2 + tl.arange(0, LANES))[None, :]
+    inside = column < half_width
+    first = tl.maximum(2 * tl.minimum(column, half_width - 1) - padding, 0)
+    second = 2 * tl.minimum(column, half_width - 1) - padding + 1
+    for start in range(top // 2, tl.minimum((top + ROWS) // 2, half_height), 8):
+        row = (start + tl.arange(0, 8))[:, None]
+        mask = (row < half_height) & inside
+        row = tl.minimum(row, half_height - 1)
+        upper = source + tl.maximum(2 * row - padding, 0).to(tl.int64) * width * stride
+        lower = source + (2 * row - padding + 1).to(tl.int64) * width * stride
+        total = tl.load(upper + first * stride).to(tl.int32)
+        total += tl.load(upper + second * stride).to(tl.int32)
+        total += tl.load(lower + first * stride).to(tl.int32)
+        total += tl.load(lower + second * stride).to(tl.int32)
+        at = half + row.to(tl.int64) * half_width + column
+        tl.store(at, total.to(tl.uint16), mask=mask)
+
+
+@triton.jit(do_not_specialize=["first_tile"])
+def similarity_kernel(
+    tile_plane,  # int32 [T], the plane of each tile
+    planes,  # int64 [P, ENTRIES]
+    addresses,  # int64 [2 N], of the references, then of the distorted images
+    pyramid,  # uint16, the planes of the scales after the first
+    partials,  # float64 [T]
+    first_tile,  # of this launch
+    c1,  # the constants, times 16^scale
+    c2,
+    FIRST: tl.constexpr,
+    LAST: tl.constexpr,
+    LANES: tl.constexpr,
+    ROWS: tl.constexpr,
+    WINDOW: tl.constexpr,
+    ENTRIES: tl.constexpr,
+):
+    """Sum 1 - contrast-structure (last scale: 1 - SSIM) over a tile and halve what lies under it.
+
+    Grid: the tiles of one scale. A program is one warp; each lane streams down two columns.
+    """
+    tile = first_tile + tl.program_id(0)
+    plane = planes + tl.load(tile_plane + tile).to(tl.int64) * ENTRIES
+    height = tl.load(plane + 3).to(tl.int32)
+    width = tl.load(plane + 4).to(tl.int32)
+    stride = tl.load(plane + 5).to(tl.int32)
+    within = tile - tl.load(plane + 6).to(tl.int32)
+    if FIRST:
+        channel = tl.load(plane + 2)
+        byte = tl.pointer_type(tl.uint8)
+        x = tl.load(addresses + tl.load(plane)).to(byte) + channel
+        y = tl.load(addresses + tl.load(plane + 1)).to(byte) + channel
+    else:
+        x = pyramid + tl.load(plane)
+        y = pyramid + tl.load(plane + 1)
+    valid_height = height - (len(WINDOW) - 1)
+    valid_width = width - (len(WINDOW) - 1)
+    if LAST:
+        across = tl.cdiv(valid_width, LANES * 2)
+    else:
+        across = tl.cdiv((width + (height | width) % 2) // 2, LANES)
+    top = within // across * ROWS
+    left = within % across * (LANES * 2)
+
+    column = left + 2 * tl.arange(0, LANES)
+    # Lanes beyond the last window repeat it, so that only its right neighbour can lie outside.
+    first = tl.minimum(column, valid_width - 1)
+    last_inside = first + len(WINDOW) < width
+    # Relative to one pixel of the lane's own strip a variance cancels little where the picture is
+    # smooth, and nothing where it is flat.
+    middle = tl.minimum(top + ROWS // 2, height - 1).to(tl.int64) * width
+    sample = (middle + first + len(WINDOW) // 2) * stride
+    sample_x = tl.load(x + sample).to(tl.int32)
+    sample_y = tl.load(y + sample).to(tl.int32)
+    origin_u = sample_x - sample_y
+    origin_v = sample_x + sample_y
+
+    zero = tl.zeros([LANES], tl.float32)
+    # Per lane and column: sums under way of u, v, u^2 and v^2.
+    fields = repeated(repeated(repeated(zero, len(WINDOW) - 1), 4), 2)
+    total = zero
+    rows = tl.minimum(ROWS, valid_height - top)
+    for step in range(tl.where(rows > 0, rows + len(WINDOW) - 1, 0)):
+        at = (top + step).to(tl.int64) * width * stride + first * stride
+        if FIRST and stride == 3:
+            u, v = sum_and_difference(
+                x + at, y + at, origin_u, origin_v, last_inside, len(WINDOW) + 1, 3
+            )
+        else:
+            u, v = sum_and_difference(
+                x + at, y + at, origin_u, origin_v, last_inside, len(WINDOW) + 1, 1
+            )
+        squares_u = ()
+        squares_v = ()
+        for k in tl.static_range(len(WINDOW) + 1):
+            squares_u = squares_u + (u[k] * u[k],)
+            squares_v = squares_v + (v[k] * v[k],)
+        next_fields = ()
+        for p in tl.static_range(2):
+            mean_u, sums_u = advanced(fields[p][0], windowed(u, p, WINDOW), WINDOW)
+            mean_v, sums_v = advanced(fields[p][1], windowed(v, p, WINDOW), WINDOW)
+            power_u, sums_uu = advanced(fields[p][2], windowed(squares_u, p, WINDOW), WINDOW)
+            power_v, sums_vv = advanced(fields[p][3], windowed(squares_v, p, WINDOW), WINDOW)
+            next_fields = next_fields + ((sums_u, sums_v, sums_uu, sums_vv),)
+            variance_u = power_u - mean_u * mean_u
+            variance_v = power_v - mean_v * mean_v
+            loss = variance_u / ((variance_u + variance_v) * 0.5 + c2)
+            if LAST:
+                full_u = mean_u + origin_u.to(tl.float32)
+                full_v = mean_v + origin_v.to(tl.float32)
+                brightness = full_u * full_u
+                brightness = brightness / ((brightness + full_v * full_v) * 0.5 + c1)
+                loss = loss + brightness - loss * brightness
+            inside = (step >= len(WINDOW) - 1) & (column + p < valid_width)
+            total += tl.where(inside, loss, 0.0)
+        fields = next_fields
+    tl.store(partials + tile, tl.sum(total, axis=0).to(tl.float64))
+
+    if not LAST:
+        half_x = pyramid + tl.load(plane + 7)
+        half_y = pyramid + tl.load(plane + 8)
+        halve_tile(x, half_x, height, width, stride, top, left, LANES, ROWS)
+        halve_tile(y, half_y, height, width, stride, top, left, LANES, ROWS)
+
+
+@triton.jit
+def reduce_kernel(
+    planes,  # int64 [P, ENTRIES]
+    tiles,  # int32 [P], tiles of each plane
+    partials,  # float64 [T]
+    terms,  # float64 [P]
+    MARGIN: tl.constexpr,
+    ENTRIES: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Each plane's mean term, its tiles added in their order; grid: the planes of all scales."""
+    plane = planes + tl.program_id(0) * ENTRIES
+    count = tl.load(tiles + tl.program_id(0))
+    first = tl.load(plane + 6)
+    total = tl.zeros([BLOCK], tl.float64)
+    for start in range(0, count, BLOCK):
+        index = start + tl.arange(0, BLOCK)
+        total += tl.load(partials + first + index, mask=index < count, other=0.0)
+    pixels = (tl.load(plane + 3) - MARGIN) * (tl.load(plane + 4) - MARGIN)
+    mean = tl.sum(total, axis=0) / pixels.to(tl.float64)
+    tl.store(terms + tl.program_id(0), 1.0 - mean)
+
+
+@triton.jit(do_not_specialize=["count"])
+def pool_kernel(
+    pairs,  # int64 [N, 2]: first plane and number of channels of each pair
+    terms,  # float64 [SCALES, count]
+    exponents,  # float64 [SCALES]
+    results,  # float64 [N, 1 + SCALES]: the score, the terms' means over channels
+    count,  # planes of a scale
+    SCALES: tl.constexpr,
+):
+    """`pooling.pool` of each pair; grid: the pairs."""
+    pair = tl.program_id(0)
+    first = tl.load(pairs + 2 * pair)
+    channels = tl.load(pairs + 2 * pair + 1)
+    scale = tl.arange(0, 8)
+    channel = tl.arange(0, 4)
+    mask = (scale < SCALES)[:, None] & (channel < channels)[None, :]
+    at = scale[:, None] * count + first + channel[None, :]
+    term = tl.load(terms + at, mask=mask, other=1.0)
+    exponent = tl.load(exponents + scale, mask=scale < SCALES, other=0.0)[:, None]
+    products = tl.exp(tl.sum(exponent * tl.log(tl.maximum(term, 0.0)), axis=0))
+    products = tl.where(channel < channels, products, 0.0)
+    row = results + pair * (SCALES + 1)
+    tl.store(row, tl.sum(products, axis=0) / channels.to(tl.float64))
+    means = tl.sum(tl.where(mask, term, 0.0), axis=1) / channels.to(tl.float64)
+    tl.store(row + 1 + scale, means, mask=scale < SCALES)

@@ -1,0 +1,1 @@
+"""Vectors for Numba, how kernels are compiled, and where the compiled ones are kept."""

@@ -1,0 +1,1 @@
+"""The benchmark of the service against its alternatives: `python -m perf.bench`."""

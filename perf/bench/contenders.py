@@ -1,0 +1,102 @@
+"""The servers that the benchmark compares: this service, and the alternatives to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iqa.images import luma
+from perf.baselines import piq_scores
+from perf.load.calls import Score, score
+from perf.load.pictures import Pixels
+
+BASELINES = Path(__file__).parents[1] / "baselines"
+CORES = len(os.sched_getaffinity(0))
+PORTS = 10  # that each contender may use
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server under test.
+
+    Attributes:
+        name: in results.
+        title: in tables and plots.
+        port: where it takes uploads.
+        command: what starts it.
+        score: what its answers are checked against.
+        triton_port: of its Triton's HTTP, None where it has none.
+    """
+
+    name: str
+    title: str
+    port: int
+    command: list[str]
+    score: Score
+    triton_port: int | None = None
+
+
+def contenders(first_port: int) -> list[Contender]:
+    """All of them, each on ports of its own from `first_port` on."""
+    ports = [first_port + PORTS * index for index in range(4)]
+    return [
+        service(ports[0]),
+        Contender(
+            "in_process",
+            "our kernels inside FastAPI",
+            ports[1],
+            _in_process(ports[1]),
+            score,
+        ),
+        Contender(
+            "piq_service",
+            "FastAPI + piq",
+            ports[2],
+            _piq_service(ports[2]),
+            piq_scores.score,
+        ),
+        _with_triton(
+            "triton_piq",
+            "Triton + piq",
+            ports[3],
+            _piq_of_luma,
+            ["--model-repository", str(BASELINES / "triton")],
+        ),
+    ]
+
+
+def service(port: int, options: Sequence[str] = ()) -> Contender:
+    """This service, started with some options."""
+    return _with_triton("service", "this service", port, score, options)
+
+
+def _piq_of_luma(model: str, *images: Pixels) -> float:
+    """piq's score of what the gateway sends it: of a single picture, the luma."""
+    if len(images) == 1:
+        images = (luma(images[0])[:, :, None],)
+    return piq_scores.score(model, *images)
+
+
+def _in_process(port: int) -> list[str]:
+    module = "perf.baselines.in_process"
+    return [sys.executable, "-m", module, "--port", str(port), "--workers", str(CORES)]
+
+
+def _piq_service(port: int) -> list[str]:
+    application = "perf.baselines.piq_service:app"
+    quiet = ["--no-access-log", "--log-level", "warning"]
+    return [sys.executable, "-m", "uvicorn", application, "--port", str(port), *quiet]
+
+
+def _with_triton(
+    name: str, title: str, port: int, right_score: Score, options: Sequence[str]
+) -> Contender:
+    http, grpc, metrics = port + 1, port + 2, port + 3
+    start = "from launcher.main import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", start, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--triton-http-port", str(http), "--triton-grpc-port", str(grpc)]
+    command += ["--triton-metrics-port", str(metrics), *options]
+    return Contender(name, title, port, command, right_score, http)

@@ -1,0 +1,1 @@
+"""The CPU kernels against other packages: `python -m perf.kernels`."""

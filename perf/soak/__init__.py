@@ -1,0 +1,1 @@
+"""The long tests of what docs/reliability.md promises: `python -m perf.soak`."""

@@ -1,0 +1,114 @@
+"""Multipart bodies are read to the last byte, or refused with their code."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from starlette.requests import Request
+
+from gateway.http.problems import Problem
+from gateway.http.uploads import Upload, UploadLimits, read_uploads
+
+LIMITS = UploadLimits(file_bytes=1000, body_bytes=5000, parts=4)
+FORM = "multipart/form-data; boundary=XX"
+
+
+def part(name: str, data: bytes, filename: str = "a.jpg") -> bytes:
+    disposition = f'Content-Disposition: form-data; name="{name}"; filename="{filename}"'
+    return b"--XX\r\n" + disposition.encode() + b"\r\n\r\n" + data + b"\r\n"
+
+
+def request(chunks: Sequence[bytes], **headers: str) -> Request:
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+
+    async def receive() -> dict[str, object]:
+        return messages.pop(0) if messages else {"type": "http.request", "body": b""}
+
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "method": "POST", "headers": raw}, receive)
+
+
+async def read(*chunks: bytes, content_type: str = FORM, **headers: str) -> list[Upload]:
+    held: list[int] = []
+    form = request(chunks, content_type=content_type, **headers)
+    uploads = await read_uploads(form, LIMITS, held.append)
+    assert sum(held) == sum(map(len, chunks))
+    return uploads
+
+
+async def code_of(*chunks: bytes, content_type: str = FORM, **headers: str) -> str:
+    with pytest.raises(Problem) as caught:
+        await read(*chunks, content_type=content_type, **headers)
+    return caught.value.code
+
+
+async def test_parts_come_in_order_whole_and_named() -> None:
+    content = bytes(range(256)) + b"\r\n--X\r\n--XY"
+    body = part("a", content, "ä ö.png") + part("b", b"") + part("a", b"3") + b"--XX--\r\n"
+    for size in (1, 2, 7, 64, len(body)):
+        chunks = [body[start : start + size] for start in range(0, len(body), size)]
+        uploads = await read(*chunks)
+        found = [(upload.name, upload.filename, bytes(upload.data)) for upload in uploads]
+        assert found == [("a", "ä ö.png", content), ("b", "a.jpg", b""), ("a", "a.jpg", b"3")]
+
+
+async def test_preamble_and_epilogue_are_ignored() -> None:
+    uploads = await read(part("a", b"1") + b"--XX--\r\nepilogue")
+    assert [bytes(upload.data) for upload in uploads] == [b"1"]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "image/jpeg", "multipart/form-data", "multipart/mixed; boundary=XX", "application/json"],
+)
+async def test_other_content_types_are_refused(content_type: str) -> None:
+    assert await code_of(b"", content_type=content_type) == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"garbage",
+        b"--XX\r\n",
+        part("a", b"1"),  # never closed
+        b"--XX\r\nContent-Disposition: form-data\r\n\r\n1\r\n--XX--\r\n",  # no name
+        b"--XX\r\nno colon\r\n\r\n1\r\n--XX--\r\n",
+        b"--XX\r\n" + b"X-Long: " + b"x" * 4500 + b"\r\n\r\n1\r\n--XX--\r\n",
+        b"--XX\r\n" + b"A: b\r\n" * 100 + b"\r\n1\r\n--XX--\r\n",
+        part("a", b"1") * 5 + b"--XX--\r\n",  # too many
+    ],
+)
+async def test_malformed_bodies_are_refused(body: bytes) -> None:
+    assert await code_of(body) == "invalid_request"
+
+
+async def test_a_large_file_is_refused() -> None:
+    assert await code_of(part("a", b"x" * 1001) + b"--XX--\r\n") == "upload_too_large"
+
+
+async def test_a_large_body_is_refused_before_and_while_it_is_read() -> None:
+    assert await code_of(content_length="5001") == "upload_too_large"
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield part("a", b"")[:-2]
+        while True:
+            yield b"x" * 100
+
+    chunks = endless()
+    read_so_far = 0
+
+    async def receive() -> dict[str, object]:
+        nonlocal read_so_far
+        chunk = await anext(chunks)
+        read_so_far += len(chunk)
+        return {"type": "http.request", "body": chunk, "more_body": True}
+
+    held: list[int] = []
+    headers = [(b"content-type", FORM.encode())]
+    with pytest.raises(Problem) as caught:
+        await read_uploads(
+            Request({"type": "http", "headers": headers}, receive), LIMITS, held.append
+        )
+    assert caught.value.code == "upload_too_large"
+    assert sum(held) <= LIMITS.body_bytes
+    assert read_so_far <= 5100

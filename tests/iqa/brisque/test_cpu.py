@@ -1,0 +1,152 @@
+"""The CPU kernel agrees with the float64 reference on anything, and with itself bit for bit."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from iqa import brisque
+from iqa.brisque import cpu, reference, regressor
+from iqa.brisque.cpu.rows import LANES, PHASES
+from iqa.images import Image as Pixels
+from tests.iqa.content import KINDS, PHOTOGRAPHS, photograph, picture
+
+TOLERANCE = 0.02  # of the design, on any content
+kinds = st.sampled_from(sorted(KINDS))
+seeds = st.integers(0, 2**32 - 1)
+pictures = st.builds(
+    picture, kinds, st.integers(16, 140), st.integers(16, 300), st.sampled_from([1, 3]), seeds
+)
+
+
+def reference_score(image: Pixels) -> float:
+    return float(regressor.load().scores(reference.features(image)[None])[0])
+
+
+def assert_as_reference(image: Pixels) -> None:
+    expected = reference_score(image)
+    scores = brisque.score([image])
+    if np.isnan(expected):
+        assert scores.errors[0] is not None
+        assert scores.errors[0].code == "score_undefined"
+        assert np.isnan(scores.values[0])
+    else:
+        assert scores.errors == [None]
+        assert scores.values[0] == pytest.approx(expected, abs=TOLERANCE, rel=0)
+
+
+@given(pictures)
+@settings(max_examples=100, deadline=None, derandomize=True)
+@example(picture("photograph", 16, 16, 3, 0))
+@example(picture("noise", 17, 16, 1, 0))
+@example(picture("noise", 16, 700, 3, 0))
+@example(picture("text", 600, 17, 3, 0))
+def test_any_content_and_shape_scores_as_the_reference(image: Pixels) -> None:
+    assert_as_reference(image)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize(
+    ("height", "width"), [(cpu.STRIP_ROWS + 2, 96), (2 * cpu.STRIP_ROWS + 3, 33), (1201, 50)]
+)
+def test_an_image_of_several_strips_scores_as_the_reference(
+    kind: str, height: int, width: int
+) -> None:
+    assert len(cpu.plan(height, width).strips) > 1
+    assert_as_reference(picture(kind, height, width, 3, 1))
+
+
+@pytest.mark.parametrize("kind", ["photograph", "noise", "text"])
+@pytest.mark.parametrize("width", [64, 128, 256, 384, 448, 512, 768, 832])
+def test_widths_about_whole_vectors_and_blocks_score_as_the_reference(
+    kind: str, width: int
+) -> None:
+    assert width % (PHASES * LANES) == 0
+    for columns in range(width - 3, width + 4):
+        assert_as_reference(picture(kind, 20, columns, 3, width))
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_photographs_score_within_a_thousandth_of_the_reference(name: str) -> None:
+    image = photograph(name)
+    assert brisque.score([image]).values[0] == pytest.approx(reference_score(image), abs=1e-3)
+
+
+@given(st.lists(pictures, min_size=1, max_size=6), st.randoms(use_true_random=False))
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_no_bit_depends_on_batch_order_or_threads(images: list[Pixels], order: Any) -> None:
+    alone = np.array([brisque.score([image], threads=1).values[0] for image in images])
+    shuffled = order.sample(range(len(images)), len(images))
+    for threads in (1, 2, 5, None):
+        together = brisque.score([images[index] for index in shuffled], threads=threads)
+        assert together.values.tobytes() == alone[shuffled].tobytes()
+
+
+def test_no_bit_of_a_large_image_depends_on_threads() -> None:
+    image = picture("photograph", 1901, 330, 3, 3)
+    assert len(cpu.plan(*image.shape[:2]).strips) > 1
+    scores = [brisque.score([image], details=True, threads=threads) for threads in (1, 2, 3, 7)]
+    assert len({each.features.tobytes() for each in scores if each.features is not None}) == 1
+    assert len({each.values.tobytes() for each in scores}) == 1
+
+
+def test_grey_and_equal_channels_are_one_picture() -> None:
+    grey = photograph("camera")
+    values = brisque.score([grey, np.repeat(grey, 3, axis=2)]).values
+    assert values[0] == values[1]
+
+
+@pytest.mark.parametrize("view", ["reversed", "cropped", "planar", "read-only"])
+def test_any_memory_layout_gives_the_same_bits(view: str) -> None:
+    image = picture("photograph", 64, 90, 3, 4)
+    other = {
+        "reversed": np.ascontiguousarray(image[::-1, ::-1])[::-1, ::-1],
+        "cropped": np.pad(image, ((3, 4), (5, 6), (0, 0)))[3:-4, 5:-6],
+        "planar": np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0),
+        "read-only": np.frombuffer(image.tobytes(), np.uint8).reshape(image.shape),
+    }[view]
+    rows = brisque.score([image, other], details=True).features
+    assert rows is not None
+    assert rows[0].tobytes() == rows[1].tobytes()
+
+
+def test_a_bad_image_does_not_spoil_its_neighbours() -> None:
+    good = picture("photograph", 40, 50, 3, 5)
+    bad = [np.zeros((15, 40, 3), np.uint8), np.zeros((20, 20, 4), np.uint8), good.astype(np.int16)]
+    scores = brisque.score([bad[0], good, bad[1], bad[2], np.zeros((30, 30, 1), np.uint8)])
+    codes = [None if error is None else error.code for error in scores.errors]
+    assert codes == [
+        "image_too_small", None, "invalid_image", "invalid_image", "score_undefined",
+    ]  # fmt: skip
+    assert scores.values[1] == brisque.score([good]).values[0]
+    assert np.isnan(np.delete(scores.values, 1)).all()
+
+
+def test_features_come_when_asked_for() -> None:
+    image = picture("photograph", 60, 70, 3, 6)
+    scores = brisque.score([image], details=True)
+    assert scores.features is not None
+    np.testing.assert_allclose(scores.features[0], reference.features(image), rtol=2e-3, atol=1e-5)
+    assert brisque.score([image]).features is None
+
+
+def test_an_empty_batch_has_no_scores() -> None:
+    scores = brisque.score([])
+    assert scores.values.shape == (0,)
+    assert scores.errors == []
+
+
+def test_nothing_of_the_size_of_the_image_is_allocated() -> None:
+    image = picture("noise", 4000, 3000, 3, 7)
+    brisque.score([image])
+    tracemalloc.start()
+    try:
+        brisque.score([image], threads=1)
+        assert tracemalloc.get_traced_memory()[1] < image.nbytes / 20
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,161 @@
+"""BRISQUE's GPU kernels against the float64 reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from iqa.brisque import gpu, reference, regressor
+from iqa.brisque.gpu import kernels as gpu_kernels
+from iqa.images import Image
+from tests.iqa.poison import poison_allocations
+
+
+def noise(height: int, width: int, channels: int) -> Image:
+    generator = np.random.default_rng(height * width)
+    return generator.integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def document(height: int, width: int) -> Image:
+    """White paper, exactly flat but for a few dark marks, as in a screenshot."""
+    page = np.full((height, width, 1), 255, dtype=np.uint8)
+    page[4:9, 5:22:3] = 20
+    page[12:14, 3:-4] = 120
+    return page
+
+
+def slope(height: int, width: int) -> Image:
+    """A linear slope, whose `x - mu` is exactly 0 away from the border, with one scratch in it."""
+    rows, columns = np.indices((height, width))
+    plane = 40 + 2 * rows + 3 * columns
+    plane[height // 2, width // 2] += 30
+    return plane.astype(np.uint8)[:, :, None]
+
+
+def specks(height: int, width: int) -> Image:
+    """Flat but for specks that stand out by one level; their tails at half size are minute."""
+    generator = np.random.default_rng(height)
+    page = np.full((height, width, 1), 120, dtype=np.uint8)
+    page[generator.integers(0, height, 9), generator.integers(0, width, 9)] += 1
+    page[generator.integers(0, height, 3), generator.integers(0, width, 3)] -= 1
+    return page
+
+
+PICTURES = {
+    "smallest": noise(16, 16, 1),
+    "prime sides, RGB": noise(17, 37, 3),
+    "two tiles high, one side odd": noise(67, 20, 1),
+    "document": document(16, 40),
+    "document, odd sides": document(17, 41),
+    "slope, odd sides": slope(17, 21),
+    "specks": specks(32, 40),
+    "specks, one side odd": specks(32, 41),
+    "flat": np.full((16, 18, 3), 90, dtype=np.uint8),
+}
+
+
+@pytest.fixture(scope="module")
+def batch() -> tuple[np.ndarray, np.ndarray]:
+    """Features and scores of all pictures in one ragged batch, on poisoned memory."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        poison_allocations(monkeypatch)
+        found, errors = gpu.rows([(each,) for each in PICTURES.values()], "cpu")
+        scores, features = found[:, 0], found[:, 1:]
+    assert errors == [None] * len(PICTURES)
+    return features, scores
+
+
+@pytest.mark.parametrize("name", [name for name in PICTURES if name != "flat"])
+def test_matches_the_reference(batch: tuple[np.ndarray, np.ndarray], name: str) -> None:
+    index = list(PICTURES).index(name)
+    expected = reference.features(PICTURES[name])
+    # A shape may fall on the neighbouring step, 0.001 away, of the grid that the fit searches.
+    np.testing.assert_allclose(batch[0][index], expected, rtol=1e-4, atol=1.5e-3)
+    assert batch[1][index] == pytest.approx(regressor.load().scores(expected[None])[0], abs=0.01)
+
+
+@pytest.mark.parametrize(("height", "width", "channels"), [(16, 76, 1), (17, 77, 3)])
+def test_tiles_that_touch_no_border(
+    height: int, width: int, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "LANES", 8)
+    monkeypatch.setattr(gpu, "TILE_WIDTH", 8 * gpu_kernels.COLUMNS_PER_LANE)
+    picture = noise(height, width, channels)
+    poison_allocations(monkeypatch)
+    features = gpu.rows([(picture,)], "cpu")[0][:, 1:]
+    expected = reference.features(picture)
+    np.testing.assert_allclose(features[0], expected, rtol=1e-4, atol=1.5e-3)
+
+
+def test_a_flat_picture_has_no_features(batch: tuple[np.ndarray, np.ndarray]) -> None:
+    index = list(PICTURES).index("flat")
+    assert np.isnan(batch[0][index]).all()
+    assert np.isnan(batch[1][index])
+
+
+def test_the_batch_does_not_change_a_bit(batch: tuple[np.ndarray, np.ndarray]) -> None:
+    name = "prime sides, RGB"
+    tensor = torch.from_numpy(PICTURES[name])
+    found, _ = gpu.rows([(PICTURES["smallest"],), (tensor,)], "cpu")
+    scores, features = found[:, 0], found[:, 1:]
+    index = list(PICTURES).index(name)
+    np.testing.assert_array_equal(features[1], batch[0][index])
+    assert scores[1] == batch[1][index]
+
+
+def test_a_tensor_on_the_device_is_read_where_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = PICTURES["smallest"]
+    sent: list[int] = []
+    empty = torch.empty
+
+    def counted(size: int, **options: object) -> torch.Tensor:
+        if options.get("dtype") == torch.uint8:
+            sent.append(size)
+        return empty(size, **options)  # type: ignore[call-overload] # any options of torch.empty
+
+    monkeypatch.setattr(torch, "empty", counted)
+    as_array = gpu.rows([(picture,)], "cpu")[0][:, 0]
+    as_tensor = gpu.rows([(torch.from_numpy(picture),)], "cpu")[0][:, 0]
+    assert as_tensor == as_array
+    buffer_of_array, _, buffer_of_tensor, _ = sent
+    assert buffer_of_array - buffer_of_tensor == picture.nbytes
+
+
+def test_memory_for_a_picture_covers_what_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    allocated = 0
+    empty = torch.empty
+
+    def counted(size: int, **options: object) -> torch.Tensor:
+        nonlocal allocated
+        tensor: torch.Tensor = empty(size, **options)  # type: ignore[call-overload] # as above
+        allocated += tensor.nbytes
+        return tensor
+
+    class LaunchedError(Exception):
+        """The tables are sent and the arrays allocated."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise LaunchedError
+
+    monkeypatch.setattr(torch, "empty", counted)
+    monkeypatch.setattr(gpu_kernels.moments_kernel, "run", stop)
+    for picture in (PICTURES["smallest"], np.zeros((1080, 1921, 3), dtype=np.uint8)):
+        allocated = 0
+        with pytest.raises(LaunchedError):
+            gpu.rows([(picture,)], "cpu")
+        # The staging buffer, as large as what is sent, is host memory.
+        staging = picture.nbytes + 4096
+        needed = gpu.memory_needed(np.array([picture.shape]))[0]
+        assert allocated - staging <= needed <= 1.2 * allocated + 4096
+
+
+def test_plane_table_of_two_pictures() -> None:
+    planes, tile_plane, axes = gpu._plane_table(np.array([[100, 300, 3], [65, 17, 1]]))
+    assert tile_plane.tolist() == [0] * 6 + [1] * 2 + [2] * 4 + [3]
+    assert planes[:, 1:6].tolist() == [
+        [100, 300, 3, 0, 6], [65, 17, 1, 6, 2], [50, 150, 1, 8, 4], [32, 8, 1, 12, 1],
+    ]  # fmt: skip
+    assert planes[:2, 7].tolist() == planes[2:, 0].tolist() == [0, 50 * 150]
+    assert axes.tolist() == [[100, 0], [300, 450], [65, 1800], [17, 2088]]
+    assert planes.shape[1] == gpu_kernels.ENTRIES
