@@ -1,23 +1,37 @@
-"""Writes the named variants of each model's configuration.
+"""Writes the Triton configurations of every metric, from what `iqa.catalogue` says of it.
 
     python -m export.model_configs [--repository model_repository]
 
-`config.pbtxt` is what a model is, and runs it on whatever device Triton has. A variant changes how
-it is run, lies in `configs/<name>.pbtxt`, and is chosen with
+`<metric>/config.pbtxt` runs the model on whatever device Triton has. A variant in
+`<metric>/configs/<name>.pbtxt` runs the same model otherwise, and is chosen with
 `tritonserver --model-config-name=<name>`.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
+from tritonclient.grpc.model_config_pb2 import (
+    TYPE_FP32,
+    TYPE_UINT8,
+    ModelConfig,
+    ModelInstanceGroup,
+    ModelQueuePolicy,
+)
+
+import iqa
+from iqa.catalogue import METRICS
+from iqa.metric import Metric
 
 REPOSITORY = Path(__file__).parents[1] / "model_repository"
+HEADER = "# Made by python -m export.model_configs, which says why; change it there.\n"
+MAX_BATCH_SIZE = 64
+# A request may shorten its wait, not lengthen it; without one Triton ignores what a request says.
+LONGEST_WAIT = 120_000_000  # microseconds, `max_request_timeout` of the gateway
 
 
 @dataclass(frozen=True)
@@ -27,40 +41,92 @@ class Variant:
     Attributes:
         kind: Triton's instance kind.
         instances: per device.
-        queue_delay: microseconds that a request may wait for others to be scored with.
         queue_size: requests that may wait; more are refused.
+        queue_delay: microseconds that a request may wait for others to be scored with.
         parameters: for the Python backend and for `serving.model`.
     """
 
     kind: int
     instances: int
-    queue_delay: int
     queue_size: int
-    parameters: dict[str, str]
+    queue_delay: int = 0
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
+# With one instance and a bounded queue, Triton 2.51 at times leaves a request waiting for 500 ms.
+# No request waits for others: the gateway stacks what comes at once (perf/README.md).
+BASE = Variant(kind=ModelInstanceGroup.KIND_AUTO, instances=2, queue_size=1024)
 VARIANTS = {
     "gpu": Variant(
         kind=ModelInstanceGroup.KIND_GPU,
         instances=2,  # one packs and unpacks while the other computes
-        queue_delay=500,
         queue_size=4096,
+        queue_delay=500,
         parameters={"FORCE_CPU_ONLY_INPUT_TENSORS": "no", "gpu_memory_bytes": str(4 << 30)},
     ),
 }
 
 
-def apply(variant: Variant, config: ModelConfig) -> ModelConfig:
-    """A copy of `config` that runs as `variant` says."""
-    varied = ModelConfig()
-    varied.CopyFrom(config)
-    del varied.instance_group[:]
-    varied.instance_group.add(kind=variant.kind, count=variant.instances)
-    varied.dynamic_batching.max_queue_delay_microseconds = variant.queue_delay
-    varied.dynamic_batching.default_queue_policy.max_queue_size = variant.queue_size
-    for key, value in variant.parameters.items():
-        varied.parameters[key].string_value = value
-    return varied
+def configuration(metric: Metric, variant: Variant = BASE) -> ModelConfig:
+    """The configuration of a metric's model."""
+    config = ModelConfig(name=metric.name, backend="python", max_batch_size=MAX_BATCH_SIZE)
+    for name in metric.inputs:
+        # Ragged: images of different sizes share a batch.
+        config.input.add(
+            name=name, data_type=TYPE_UINT8, dims=[-1, -1, -1], allow_ragged_batch=True
+        )
+    for name, dims in _outputs(metric).items():
+        config.output.add(name=name, data_type=TYPE_FP32, dims=dims)
+    config.instance_group.add(kind=variant.kind, count=variant.instances)
+    config.dynamic_batching.max_queue_delay_microseconds = variant.queue_delay
+    policy = config.dynamic_batching.default_queue_policy
+    policy.timeout_action = ModelQueuePolicy.REJECT
+    policy.default_timeout_microseconds = LONGEST_WAIT
+    policy.allow_timeout_override = True
+    policy.max_queue_size = variant.queue_size
+    parameters = {"version": iqa.__version__, **metric.provenance, **variant.parameters}
+    for key, value in parameters.items():
+        config.parameters[key].string_value = value
+    for side in _warm_up_sides(metric):
+        for channels in (1, 3):
+            shape = [side, side, channels]
+            warm_up = config.model_warmup.add(name="x".join(map(str, shape)), batch_size=1)
+            for name in metric.inputs:
+                tensor = warm_up.inputs[name]
+                tensor.data_type, tensor.random_data = TYPE_UINT8, True
+                tensor.dims.extend(shape)
+    return config
+
+
+def _outputs(metric: Metric) -> dict[str, list[int]]:
+    """Dimensions of each output; all but the score come only when asked for."""
+    outputs = {"SCORE": [1]}
+    if metric.details:
+        outputs[metric.details.output] = [metric.details.size]
+    if metric.map:
+        outputs["MAP"] = [-1, -1]
+    return outputs
+
+
+def _warm_up_sides(metric: Metric) -> tuple[int, int]:
+    """An even side and an odd one: at each scale the kernels treat the two differently."""
+    even = -(-max(metric.minimum_side, 64) // 16) * 16
+    return even, even + 1
+
+
+def text(config: ModelConfig) -> str:
+    """A configuration in protobuf's text format, a line for each top-level entry."""
+    lines = []
+    for entry, value in config.ListFields():
+        parts = [value]
+        if isinstance(value, MutableSequence):
+            parts = [[each] for each in value]
+        elif isinstance(value, MutableMapping):
+            parts = [{key: value[key]} for key in sorted(value)]
+        for part in parts:
+            single = ModelConfig(**{entry.name: part})
+            lines.append(text_format.MessageToString(single, as_one_line=True) + "\n")
+    return HEADER + "".join(lines)
 
 
 def read(path: Path) -> ModelConfig:
@@ -73,19 +139,22 @@ def read(path: Path) -> ModelConfig:
 
 
 def write(repository: Path) -> list[Path]:
-    """Write every variant of every model in `repository`; returns the files."""
+    """Write every configuration of every metric below `repository`; returns the files."""
     paths = []
-    for base in sorted(repository.glob("*/config.pbtxt")):
-        for name, variant in VARIANTS.items():
-            path = base.parent / "configs" / f"{name}.pbtxt"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text_format.MessageToString(apply(variant, read(base))))
+    for metric in METRICS:
+        folder = repository / metric.name
+        named = {
+            folder / "configs" / f"{name}.pbtxt": variant for name, variant in VARIANTS.items()
+        }
+        for path, variant in {folder / "config.pbtxt": BASE, **named}.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text(configuration(metric, variant)))
             paths.append(path)
     return paths
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the variants and say where."""
+    """Write the configurations and say where."""
     parser = argparse.ArgumentParser(prog="python -m export.model_configs")
     parser.add_argument("--repository", type=Path, default=REPOSITORY)
     for path in write(parser.parse_args(arguments).repository):

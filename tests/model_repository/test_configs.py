@@ -1,6 +1,6 @@
 """Every configuration parses, and says what the contract says."""
 
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup, ModelQueuePolicy
 
 import iqa
-from export.model_configs import REPOSITORY, VARIANTS, read, write
+from export.model_configs import REPOSITORY, VARIANTS, configuration, read, text, write
 from gateway.settings import Settings
 from iqa.brisque import regressor
 from iqa.catalogue import METRICS
@@ -71,13 +71,25 @@ def test_gateway_and_models_agree() -> None:
     assert sides == {"brisque": 16, "ms_ssim": 161}
 
 
-def test_variants_are_up_to_date(tmp_path: Path) -> None:
-    for path in REPOSITORY.glob("*/config.pbtxt"):
-        (tmp_path / path.parent.name).mkdir()
-        shutil.copy(path, tmp_path / path.parent.name)
+def test_configurations_are_up_to_date(tmp_path: Path) -> None:
     written = {path.relative_to(tmp_path): path.read_text() for path in write(tmp_path)}
-    shipped = REPOSITORY.glob("*/configs/*.pbtxt")
+    shipped = REPOSITORY.rglob("*.pbtxt")
     assert written == {path.relative_to(REPOSITORY): path.read_text() for path in shipped}
+
+
+def test_a_metric_needs_nothing_but_its_catalogue_entry() -> None:
+    pair = METRICS[1]
+    bare = replace(pair, name="new", details=None, map=None, provenance={"source": "a paper"})
+    config = text_format.Parse(text(configuration(bare)), ModelConfig())
+    assert config.name == "new"
+    assert [tensor.name for tensor in config.input] == list(pair.inputs)
+    assert [tensor.name for tensor in config.output] == ["SCORE"]
+    assert config.parameters["source"].string_value == "a paper"
+    for warm_up in config.model_warmup:
+        assert set(warm_up.inputs) == set(pair.inputs)
+        shapes = {tuple(tensor.dims) for tensor in warm_up.inputs.values()}
+        assert len(shapes) == 1
+        assert min(shapes.pop()[:2]) >= pair.minimum_side
 
 
 def test_a_broken_configuration_does_not_parse() -> None:
