@@ -1,4 +1,4 @@
-"""Locust users who ask for BRISQUE and MS-SSIM scores and check every answer.
+"""Locust users who ask for scores of every metric and check every answer.
 
 `locust -f perf/locustfile.py --host http://127.0.0.1:8000` opens the web page; with `--headless`
 it runs from the command line. IQA_PICTURES names a folder of pictures to send instead of the
@@ -14,30 +14,21 @@ from pathlib import Path
 from locust import FastHttpUser, task
 
 from iqa.catalogue import METRICS
-from perf.load.calls import Call, calls
+from perf.load.calls import calls
 from perf.load.pictures import picture_set
-
-TOLERANCE = {"brisque": 0.02, "ms_ssim": 1e-4}  # what any implementation of the service keeps to
 
 folder = os.environ.get("IQA_PICTURES")
 pairs = picture_set(Path(folder) if folder else None)
-brisque, ms_ssim = (cycle(calls(metric, pairs)) for metric in METRICS)
+turns = cycle([cycle(calls(metric, pairs)) for metric in METRICS])
 
 
 class Viewer(FastHttpUser):
     """Sends a different picture each time, without a pause."""
 
     @task
-    def score_brisque(self) -> None:
-        """One picture."""
-        self._ask(next(brisque))
-
-    @task
-    def score_ms_ssim(self) -> None:
-        """An original and a distorted copy."""
-        self._ask(next(ms_ssim))
-
-    def _ask(self, call: Call) -> None:
+    def score(self) -> None:
+        """One picture, or an original and a distorted copy; the metrics take turns."""
+        call = next(next(turns))
         files = {
             field: (f"{field}.jpg", file, "image/jpeg")
             for field, file in zip(call.metric.fields, call.files, strict=True)
@@ -47,5 +38,5 @@ class Viewer(FastHttpUser):
                 response.failure(f"{response.status_code}: {response.text}")
                 return
             deviation = abs(response.json()["score"] - call.expected)
-            if deviation > TOLERANCE[call.metric.name]:
+            if deviation > call.metric.tolerance:
                 response.failure(f"a score is off by {deviation}")

@@ -12,41 +12,26 @@ from multiprocessing import get_context
 
 import simplejpeg
 import uvicorn
-from fastapi import FastAPI, UploadFile
 
-import iqa
+from iqa.metric import Metric
 from launcher.addresses import listen
+from perf.baselines.routes import scoring_app
+from perf.load.calls import score
 
-app = FastAPI()
 # Each worker has a core: more threads would only take turns on it.
 pool = ThreadPoolExecutor(1)
 
 
-def score_brisque(image: bytes) -> float:
-    """BRISQUE of a JPEG file."""
-    scores = iqa.brisque.score([simplejpeg.decode_jpeg(image, "RGB")])
-    return float(scores.values[0])
+def decode_and_score(metric: Metric, files: list[bytes]) -> float:
+    """The score of JPEG files."""
+    return score(metric.name, *(simplejpeg.decode_jpeg(file, "RGB") for file in files))
 
 
-def score_ms_ssim(original: bytes, distorted: bytes) -> float:
-    """MS-SSIM of two JPEG files."""
-    images = [[simplejpeg.decode_jpeg(file, "RGB")] for file in (original, distorted)]
-    return float(iqa.ms_ssim.score(*images).values[0])
+async def _answer(metric: Metric, files: list[bytes]) -> float:
+    return await asyncio.get_running_loop().run_in_executor(pool, decode_and_score, metric, files)
 
 
-@app.post("/api/v1/iqa/nr/brisque/")
-async def brisque(image: UploadFile) -> dict[str, float]:
-    """BRISQUE of an uploaded JPEG."""
-    loop = asyncio.get_running_loop()
-    return {"score": await loop.run_in_executor(pool, score_brisque, await image.read())}
-
-
-@app.post("/api/v1/iqa/fr/ms-ssim/")
-async def ms_ssim(original_image: UploadFile, distorted_image: UploadFile) -> dict[str, float]:
-    """MS-SSIM of two uploaded JPEGs."""
-    original, distorted = await original_image.read(), await distorted_image.read()
-    loop = asyncio.get_running_loop()
-    return {"score": await loop.run_in_executor(pool, score_ms_ssim, original, distorted)}
+app = scoring_app(_answer)
 
 
 def serve(port: int) -> None:

@@ -1,4 +1,4 @@
-"""A Triton model that calls piq for each picture or pair; every `model.py` names its metric."""
+"""A Triton model that calls piq for each picture or pair; see `piq_repository`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serving.model import ScoringModel
 
 
 class PiqModel(ScoringModel):
-    """`SCORE` of each request; no second output."""
+    """`SCORE` of each request; no other output."""
 
     def score(self, *images: list[Any], **_: Any) -> Scores:
         """See `ScoringModel`."""

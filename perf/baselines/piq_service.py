@@ -11,33 +11,24 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import simplejpeg
-from fastapi import FastAPI, UploadFile
 
-app = FastAPI()
+from iqa.metric import Metric
+from perf.baselines.routes import scoring_app
+
 cores = len(os.sched_getaffinity(0))
 pool = ProcessPoolExecutor(cores, mp_context=get_context("spawn"))
 
 
-def decode_and_score(model: str, *files: bytes) -> float:
-    """Score JPEG files in a process of the pool."""
+def decode_and_score(name: str, files: list[bytes]) -> float:
+    """The score of JPEG files, in a process of the pool."""
     from perf.baselines.piq_scores import score  # torch stays out of the process that serves
 
-    return score(model, *(simplejpeg.decode_jpeg(file, "RGB") for file in files))
+    return score(name, *(simplejpeg.decode_jpeg(file, "RGB") for file in files))
 
 
-async def _answer(model: str, *uploads: UploadFile) -> dict[str, float]:
-    files = [await upload.read() for upload in uploads]
+async def _answer(metric: Metric, files: list[bytes]) -> float:
     loop = asyncio.get_running_loop()
-    return {"score": await loop.run_in_executor(pool, decode_and_score, model, *files)}
+    return await loop.run_in_executor(pool, decode_and_score, metric.name, files)
 
 
-@app.post("/api/v1/iqa/nr/brisque/")
-async def brisque(image: UploadFile) -> dict[str, float]:
-    """BRISQUE of a JPEG."""
-    return await _answer("brisque", image)
-
-
-@app.post("/api/v1/iqa/fr/ms-ssim/")
-async def ms_ssim(original_image: UploadFile, distorted_image: UploadFile) -> dict[str, float]:
-    """MS-SSIM of two JPEGs."""
-    return await _answer("ms_ssim", original_image, distorted_image)
+app = scoring_app(_answer)

@@ -16,8 +16,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from iqa.brisque.catalogue import BRISQUE
 from iqa.catalogue import METRICS
 from iqa.metric import Metric
+from iqa.ms_ssim.catalogue import MS_SSIM
+from perf.baselines import piq_repository
 from perf.bench.bare import BareLoop
 from perf.bench.contenders import CORES, Contender, contenders
 from perf.bench.report import table, write_report
@@ -38,6 +41,7 @@ class Plan:
 
     Attributes:
         names: of the contenders.
+        metrics: that they compute.
         rounds: turns of every contender with 50 clients.
         seconds: length of each measurement.
         sweep: numbers of clients that the swept contenders are measured with once.
@@ -45,6 +49,7 @@ class Plan:
     """
 
     names: tuple[str, ...]
+    metrics: tuple[Metric, ...]
     rounds: int
     seconds: float
     sweep: tuple[int, ...]
@@ -53,6 +58,7 @@ class Plan:
 
 QUICK = Plan(
     names=("service", "in_process", "piq_service"),
+    metrics=(BRISQUE, MS_SSIM),
     rounds=3,
     seconds=4,
     sweep=(1, 8, 256),
@@ -60,6 +66,7 @@ QUICK = Plan(
 )
 FULL = Plan(
     names=("service", "in_process", "piq_service", "triton_piq"),
+    metrics=METRICS,
     rounds=5,
     seconds=10,
     sweep=(1, 2, 4, 8, 16, 32, 64, 128, 256),
@@ -86,22 +93,22 @@ class Session:
         self._calls = {
             (contender.name, metric.name): calls(metric, pairs, contender.score)
             for contender in entrants
-            for metric in METRICS
+            for metric in plan.metrics
         }
 
     def check(self) -> None:
         """Wait until every contender answers, and compare all of its scores with the right ones."""
         for contender in self._entrants:
-            first = [self._calls[contender.name, metric.name][0] for metric in METRICS]
+            first = [self._calls[contender.name, metric.name][0] for metric in self._plan.metrics]
             await_start(contender, self._servers[contender.name], first)
-            for metric in METRICS:
+            for metric in self._plan.metrics:
                 for call in self._calls[contender.name, metric.name]:
                     ask(contender.port, call, TOLERANCE)
             _say(f"{contender.title}: every score is right")
 
     def run_round(self) -> None:
         """Give every contender its turn with 50 clients, and the bare loop its own."""
-        for metric in METRICS:
+        for metric in self._plan.metrics:
             for contender in self._entrants:
                 measurement = self._measure(contender, metric, CLIENTS)
                 self.results.rounds[contender.name, metric.name].append(measurement)
@@ -111,7 +118,7 @@ class Session:
     def run_sweep(self) -> None:
         """Vary the number of clients; the bare loop runs once on one core."""
         swept = [contender for contender in self._entrants if contender.name in self._plan.swept]
-        for metric in METRICS:
+        for metric in self._plan.metrics:
             for clients in self._plan.sweep:
                 for contender in swept:
                     measurement = self._measure(contender, metric, clients)
@@ -171,9 +178,10 @@ def await_start(contender: Contender, server: Server, first_calls: Sequence[Call
 
 def run(plan: Plan, first_port: int) -> Results:
     """Carry out the plan, on loopback ports from `first_port` on."""
-    entrants = [entry for entry in contenders(first_port) if entry.name in plan.names]
     with ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iqa-bench-")))
+        models = piq_repository.write(logs / "piq")
+        entrants = [each for each in contenders(first_port, models) if each.name in plan.names]
         servers = {}
         for contender in entrants:
             servers[contender.name] = Server(contender.command, logs / f"{contender.name}.log")

@@ -13,7 +13,6 @@ from perf.baselines import piq_scores
 from perf.load.calls import Score, score
 from perf.load.pictures import Pixels
 
-BASELINES = Path(__file__).parents[1] / "baselines"
 CORES = len(os.sched_getaffinity(0))
 PORTS = 10  # that each contender may use
 
@@ -39,8 +38,8 @@ class Contender:
     triton_port: int | None = None
 
 
-def contenders(first_port: int) -> list[Contender]:
-    """All of them, each on ports of its own from `first_port` on."""
+def contenders(first_port: int, folder: Path) -> list[Contender]:
+    """All of them, each on ports of its own from `first_port` on; models are made in `folder`."""
     ports = [first_port + PORTS * index for index in range(4)]
     return [
         service(ports[0]),
@@ -63,7 +62,7 @@ def contenders(first_port: int) -> list[Contender]:
             "Triton + piq",
             ports[3],
             _piq_of_luma,
-            ["--model-repository", str(BASELINES / "triton")],
+            ["--model-repository", str(folder)],
         ),
     ]
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from iqa.catalogue import METRICS
+from iqa.metric import Metric
 from perf.bench.contenders import contenders
 from perf.bench.results import BARE, PERCENTILES, Document, Row
 from perf.bench.stages import STAGES
 
-TITLES = {contender.name: contender.title for contender in contenders(0)} | {
+TITLES = {each.name: each.title for each in contenders(0, Path())} | {
     BARE: "decode and kernel alone"
 }
 COLOURS = {name: f"C{index}" for index, name in enumerate(TITLES)}
@@ -37,10 +37,16 @@ mpl.rcParams |= {
 }
 
 
+def _metrics(document: Document) -> list[Metric]:
+    measured = {row["metric"] for row in document["rows"]}
+    return [metric for metric in METRICS if metric.name in measured]
+
+
 def table(document: Document) -> str:
     """The results with 50 clients, and those with one, as Markdown."""
     lines = [f"{document['machine']}, {document['date']}, 768x512 JPEGs.", ""]
-    for metric in METRICS:
+    metrics = _metrics(document)
+    for metric in metrics:
         rows = [row for row in document["rows"] if row["metric"] == metric.name]
         lines += [
             f"| {metric.title}, 50 clients | req/s | p50 ms | p99 ms | CPU ms/request | memory MB "
@@ -49,7 +55,7 @@ def table(document: Document) -> str:
             *map(_line, rows),
             "",
         ]
-    lines += [_one_client(document, metric.name, metric.title) for metric in METRICS]
+    lines += [_one_client(document, metric.name, metric.title) for metric in metrics]
     return "\n".join(lines)
 
 
@@ -88,16 +94,13 @@ def write_report(document: Document, folder: Path) -> None:
         "stages": _plot_stages,
     }
     for name, plot in plots.items():
-        figure, axes = plt.subplots(1, len(METRICS), figsize=(10, 3.6))
-        for metric, area in zip(METRICS, axes, strict=True):
+        metrics = _metrics(document)
+        figure, axes = plt.subplots(1, len(metrics), figsize=(5 * len(metrics), 3.6), squeeze=False)
+        for metric, area in zip(metrics, axes[0], strict=True):
             area.set_title(metric.title)
             plot(document, metric.name, area)
-        _save(figure, folder / f"{name}.svg")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+        plt.close(figure)
 
 
 def _plot_throughput(document: Document, model: str, area: Axes) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from perf.bench.contenders import contenders
+from perf.bench.contenders import service
 from perf.load.exchanges import Exchange, mixed
 from perf.load.processes import Server
 from perf.soak import trials
@@ -32,7 +32,7 @@ def running(
     port: int, exchanges: Sequence[Exchange], **environment: str
 ) -> Iterator[trials.Service]:
     """A service while the block runs; it takes `port` and the three that follow."""
-    contender = contenders(port)[0]
+    contender = service(port)
     with tempfile.TemporaryDirectory(prefix="iqa-soak-") as logs:
         server = Server(contender.command, Path(logs) / "service.log", environment)
         try:

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput
 
-from perf.baselines import piq_scores
-from perf.bench.contenders import BASELINES
+from perf.baselines import piq_repository, piq_scores
 from perf.gpu import __main__ as gpu
 from perf.gpu import triton as gpu_triton
 from perf.gpu.check import TASKS, Batch, Task, batches, check, disagreement, extremes
@@ -87,8 +86,8 @@ def test_a_triton_that_does_not_start_says_why(
         pass
 
 
-def test_the_piq_baseline_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_triton, "REPOSITORY", BASELINES / "triton")
+def test_the_piq_baseline_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_triton, "REPOSITORY", piq_repository.write(tmp_path / "piq"))
     pair = picture_set(width=200, height=176)[0]
     original, distorted = read_pixels(pair.original), read_pixels(pair.distorted)
     inputs = {"ms_ssim": {"REFERENCE": original, "DISTORTED": distorted}}
