@@ -88,7 +88,7 @@ def map_route(metric: Metric, shown: Map) -> dict[str, Any]:
     }
     return {
         "summary": f"{metric.title} map of one {_unit(metric)}: where the score comes from",
-        "description": f"Shows {shown.summary}. A PNG in the colours of viridis, from {shown.dark} "
+        "description": f"Shows {shown.summary}. A PNG in the colours of inferno, from {shown.dark} "
         f"to {shown.bright}; with `Accept: {maps.RAW}` the numbers, little-endian float32 by rows.",
         "tags": [metric.title],
         "openapi_extra": _form(_files(metric)),

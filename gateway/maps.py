@@ -13,16 +13,17 @@ from gateway.triton.messages import Outputs
 from iqa.metric import Metric
 
 PNG, RAW = "image/png", "application/octet-stream"
-# Every 16th colour of viridis (S. van der Walt, N. Smith, CC0); between them it is nearly straight.
-VIRIDIS = (
-    "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1f9f88 27ad81 3dbc74 5cc863 "
-    "81d34d aadc32 d5e21a fde725"
+# Every 16th colour of inferno (S. van der Walt, N. Smith, CC0), dark to bright; between them it
+# is nearly straight.
+INFERNO = (
+    "000004 0b0724 210c4a 3d0965 57106e 71196e 8a226a a32c61 bc3754 d24644 e45a31 f1731d f98e09 "
+    "fcac11 f9cb35 f2ea69 fcffa4"
 )
 FAST_COMPRESSION = 1
 
 
 def _palette() -> bytes:
-    stops = np.array([list(bytes.fromhex(colour)) for colour in VIRIDIS.split()])
+    stops = np.array([list(bytes.fromhex(colour)) for colour in INFERNO.split()])
     places = np.linspace(0, 255, len(stops))
     channels = [np.interp(np.arange(256), places, channel) for channel in stops.T]
     return np.stack(channels, axis=1).round().astype(np.uint8).tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -214,6 +215,7 @@ def _items(groups: Sequence[list[Upload]], most: int) -> list[tuple[Upload, ...]
 def _description(metric: Metric, parameters: dict[str, str]) -> dict[str, Any]:
     low, high = metric.usual_range
     return {
+        "id": metric.name,
         "name": metric.title,
         "path": f"{PREFIX}{metric.path}/",
         "fields": list(metric.fields),
@@ -222,6 +224,18 @@ def _description(metric: Metric, parameters: dict[str, str]) -> dict[str, Any]:
         "usual_range": {"low": low, "high": high, "clamped": False},
         "colour_space": metric.colour,
         "minimum_side": metric.minimum_side,
+        "words": [
+            {"words": words} | ({"below": limit} if math.isfinite(limit) else {})
+            for limit, words in metric.words
+        ],
+        "digits": metric.digits,
+        "details": metric.details and {"size": metric.details.size, "is": metric.details.summary},
+        "map": metric.map
+        and {
+            "summary": metric.map.summary,
+            "dark": {"value": metric.map.dark, "words": metric.map.words[0]},
+            "bright": {"value": metric.map.bright, "words": metric.map.words[1]},
+        },
         "implementation": {
             name: parameters[name] for name in SHARED_PARAMETERS if name in parameters
         },

@@ -78,6 +78,7 @@ class Map:
         make: from the images `[H, W, C]` of an item to the map, float32 `[h, w]`, on the CPU.
         summary: what its values are.
         dark, bright: the values shown in the darkest and in the brightest colour.
+        words: what these two mean.
         with_details: the details say something beside the map.
     """
 
@@ -85,6 +86,7 @@ class Map:
     summary: str
     dark: float
     bright: float
+    words: tuple[str, str]
     with_details: bool = False
 
 

@@ -39,6 +39,7 @@ BRISQUE = Metric(
         "the magnitude of each pixel's MSCN coefficient, its local contrast",
         dark=0,
         bright=3,
+        words=("even", "full of contrast"),
     ),
     undefined=lambda _: "BRISQUE is undefined on an image without contrast.",
     provenance={

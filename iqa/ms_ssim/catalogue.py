@@ -37,8 +37,9 @@ MS_SSIM = Metric(
     map=Map(
         cpu.local_ssim,
         "the local SSIM of the full scale, of windows of 11x11 pixels that lie inside",
-        dark=0,
-        bright=1,
+        dark=1,
+        bright=0,
+        words=("alike", "different"),
         with_details=True,
     ),
 )

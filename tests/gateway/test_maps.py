@@ -1,4 +1,4 @@
-"""A map's picture has the colours of viridis, its numbers are the model's, and Accept chooses."""
+"""A map's picture has the colours of inferno, its numbers are the model's, and Accept chooses."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def test_numbers_are_for_those_who_ask(accept: str, kind: str) -> None:
 def test_values_become_colours_and_what_lies_outside_is_clipped() -> None:
     values = np.array([[-1, 0, 1], [2, 4, 9]], dtype=np.float32)
     image = Image.open(BytesIO(maps.picture(values, 0, 4))).convert("RGB")
-    dark, teal, bright = (0x44, 0x01, 0x54), (0x21, 0x91, 0x8C), (0xFD, 0xE7, 0x25)
+    dark, middle, bright = (0x00, 0x00, 0x04), (0xBC, 0x37, 0x54), (0xFC, 0xFF, 0xA4)
     found = np.asarray(image).reshape(-1, 3)
     assert image.size == (3, 2)
     assert [tuple(found[i]) for i in (0, 1, 4, 5)] == [dark, dark, bright, bright]
-    np.testing.assert_allclose(found[3], teal, atol=2)
+    np.testing.assert_allclose(found[3], middle, atol=2)
 
 
 def test_a_lighter_colour_is_a_higher_value() -> None:
