@@ -1,8 +1,8 @@
 """MS-SSIM in plain float64 NumPy: the definition that the fast kernels are tested against.
 
 Wang, Simoncelli, Bovik, "Multiscale structural similarity for image quality assessment", Asilomar
-Conference on Signals, Systems and Computers (2003), with piq 0.8's conventions: per channel, 11x11
-Gaussian window without padding, replicate-pad before halving, channels averaged last.
+Conference on Signals, Systems and Computers (2003), as in the authors' MATLAB release: 11x11
+Gaussian window without padding, 2x2 means, in each channel; channels are averaged last.
 """
 
 from __future__ import annotations
@@ -33,16 +33,14 @@ def similarity(x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def halve(planes: Array) -> Array:
-    """Mean of 2x2 blocks `[H, W, C]`; if a side is odd, row 0 and column 0 are doubled first.
+    """Mean of 2x2 blocks from the top left `[ceil(H / 2), ceil(W / 2), C]`.
 
-    Both are, even if only one side is odd; the last row or column is then left over and dropped.
+    Where a side is odd its last row or column is repeated.
     """
     height, width, channels = planes.shape
-    padding = max(height % 2, width % 2)
-    padded = np.pad(planes, ((padding, 0), (padding, 0), (0, 0)), mode="edge")
+    padded = np.pad(planes, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     rows, columns = padded.shape[0] // 2, padded.shape[1] // 2
-    blocks = padded[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2, channels)
-    return blocks.mean(axis=(1, 3))
+    return padded.reshape(rows, 2, columns, 2, channels).mean(axis=(1, 3))
 
 
 def terms(reference: Image, distorted: Image) -> Array:

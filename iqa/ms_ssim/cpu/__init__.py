@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from iqa.images import Image, row_major
 from iqa.ms_ssim.cpu.line_buffers import lines
 from iqa.ms_ssim.cpu.samples import Samples
-from iqa.ms_ssim.cpu.spans import MARGIN, padding, spans
+from iqa.ms_ssim.cpu.spans import MARGIN, spans
 from iqa.ms_ssim.cpu.sweep import add_up, sweep
 from iqa.ms_ssim.pooling import SCALES, pool
 from iqa.parallel import parallel_map
@@ -59,8 +59,7 @@ class _Geometry(NamedTuple):
 
 @lru_cache(64)
 def _geometry(height: int, width: int) -> _Geometry:
-    pads = padding(height, width)
-    down, across = spans(height, pads, BLOCK_ROWS), spans(width, pads, BLOCK_COLUMNS)
+    down, across = spans(height, BLOCK_ROWS), spans(width, BLOCK_COLUMNS)
     rows, columns = (
         np.cumsum([np.zeros(SCALES), *(np.diff(span.windows)[:, 0] for span in axis)], axis=0)
         for axis in (down, across)

@@ -60,25 +60,9 @@ def centre_of(
 
 
 @row_kernel
-def gather(
-    image: Image, place: int, columns: Integers, irregular: int, channels: int, out: Image
-) -> None:
-    """Copy the pixels of two runs of a row, of which the first ones are not consecutive.
-
-    Args:
-        place: where the row begins.
-        columns: which pixels the two runs are; what is beyond the image's end stays as it is.
-        irregular: so many of the columns are not followed by the next one.
-        out: gets all channels.
-    """
-    begin = place + (columns[irregular] - irregular) * channels
-    for i in range(0, PAIR * channels, RUN):
-        if 0 <= begin + i <= len(image) - RUN:
-            store(out, i, pixels(image, begin + i, 1))
-        else:
-            for j in range(max(i, -begin), min(i + RUN, len(image) - begin)):
-                out[np.uint64(j)] = image[np.uint64(begin + j)]
-    for j in range(irregular):
+def gather(image: Image, place: int, columns: Integers, channels: int, out: Image) -> None:
+    """Copy all channels of up to two runs of pixels of the row that begins at `place`."""
+    for j in range(min(PAIR, len(columns))):
         for channel in range(channels):
             out[np.uint64(j * channels + channel)] = image[
                 np.uint64(place + columns[j] * channels + channel)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,12 +19,12 @@ COARSEST = 2 ** (SCALES - 1)
 class Span(NamedTuple):
     """A stretch of one axis.
 
-    The rows and columns that the smaller scales replicate are unfolded into repeated ones of the
+    The last rows and columns that the smaller scales repeat are unfolded into repeated ones of the
     full scale, so that each scale is made of the samples 2 i and 2 i + 1 of the last.
 
     Attributes:
         source: the pixel that each of the block's samples is.
-        regular: the first sample of the consecutive ones; the 16th at most.
+        regular: so many of them are consecutive.
         windows: `[5, 2]` first and last (exclusive) window of each scale, by their first sample.
     """
 
@@ -34,39 +33,23 @@ class Span(NamedTuple):
     windows: Integers
 
 
-def padding(height: int, width: int) -> list[int]:
-    """How many rows and columns (0 or 1) each scale is padded by before it is halved."""
-    pads = []
-    for _ in range(SCALES):
-        pads.append(max(height % 2, width % 2))
-        height, width = (height + pads[-1]) // 2, (width + pads[-1]) // 2
-    return pads
-
-
-def spans(length: int, pads: Sequence[int], limit: int) -> list[Span]:
+def spans(length: int, limit: int) -> list[Span]:
     """Cut an axis into stretches as equal as can be that own at most `limit` or so pixels each."""
-    lengths = [length]
-    for pad in pads[:-1]:
-        lengths.append((lengths[-1] + pad) // 2)
     count = -(-length // limit)
     cuts = [length * part // count // COARSEST * COARSEST for part in range(count)]
-    return [_span(lengths, pads, start, stop) for start, stop in pairwise([*cuts, length])]
+    return [_span(length, start, stop) for start, stop in pairwise([*cuts, length])]
 
 
-def _span(lengths: Sequence[int], pads: Sequence[int], start: int, stop: int) -> Span:
-    windows = np.empty((SCALES, 2), dtype=np.int64)
-    offset = start // COARSEST
-    for scale in reversed(range(SCALES)):
-        if scale < SCALES - 1:
-            offset = 2 * offset - pads[scale]
-        last = lengths[scale] - MARGIN if stop == lengths[0] else stop >> scale
-        windows[scale] = (start >> scale) - offset, last - offset
+def _span(length: int, start: int, stop: int) -> Span:
+    lengths = [-(-length >> scale) for scale in range(SCALES)]
+    windows = np.zeros((SCALES, 2), dtype=np.int64)
+    for scale in range(SCALES):
+        last = lengths[scale] - MARGIN if stop == length else stop >> scale
+        windows[scale, 1] = last - (start >> scale)
 
     needed = max((int(windows[scale, 1]) + MARGIN) << scale for scale in range(SCALES))
-    sample = np.arange(needed)
-    source = start // COARSEST + sample // COARSEST
+    sample = start + np.arange(needed)
+    source = sample // COARSEST
     for scale in reversed(range(SCALES - 1)):
-        source = np.maximum(2 * source - pads[scale] + (sample >> scale) % 2, 0)
-    repeats = np.flatnonzero(np.diff(source) != 1)
-    regular = int(repeats[-1]) + 1 if len(repeats) else 0
-    return Span(np.minimum(source, lengths[0] - 1), regular, windows)
+        source = np.minimum(2 * source + (sample >> scale) % 2, lengths[scale] - 1)
+    return Span(source, min(needed, length - start), windows)

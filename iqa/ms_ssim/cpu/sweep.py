@@ -40,28 +40,27 @@ def _split(
 ) -> None:  # fmt: skip
     """Samples of a band of both images, and what they make of the next scale.
 
-    Pairs of runs are taken where they are, but for one whose pixels are not consecutive and one
-    that goes on beyond the last row.
+    Pairs of runs are taken where they are, but for those at the end whose pixels are not
+    consecutive or go on beyond the last row.
     """
-    source, regular, pairs = across.source, across.regular, pairs_of(len(across.source), 0)
+    source, pairs = across.source, pairs_of(len(across.source), 0)
     rows, places = buffers.rows
+    lowest = 0
     for row in range(BAND):
         rows[row] = down.source[min(band * BAND + row, len(down.source) - 1)] * stride
+        lowest = max(lowest, rows[row])
         places[row] = row * PAIR * channels
-    shift = source[regular] - regular
-    start = 1 if regular > 0 else 0
-    stop = max(start, min(pairs, ((len(x) - rows[BAND - 1]) // channels - shift) // PAIR))
+    begin = source[0] * channels
+    inside = (len(x) - lowest - begin) // channels // PAIR
+    direct = min(across.regular // PAIR, inside)
     samples.split(
-        x, y, rows, (shift + start * PAIR) * channels + channel, channels, stop - start,
-        centre_x, centre_y, u[start * 2 * RUN_SIZE :], v[start * 2 * RUN_SIZE :],
-        half_u[start * RUN_SIZE :], half_v[start * RUN_SIZE :],
-    )  # fmt: skip
-    for other in range(start + pairs - stop):
-        pair = other if other < start else other - start + stop
-        columns, irregular = source[pair * PAIR :], regular if pair == 0 else 0
+        x, y, rows, begin + channel, channels, direct, centre_x, centre_y, u, v, half_u, half_v
+    )
+    for pair in range(direct, pairs):
+        columns = source[pair * PAIR :]
         for row in range(BAND):
             for image, plane in ((x, buffers.planes[0]), (y, buffers.planes[1])):
-                samples.gather(image, rows[row], columns, irregular, channels, plane[places[row] :])
+                samples.gather(image, rows[row], columns, channels, plane[places[row] :])
         samples.split(
             buffers.planes[0], buffers.planes[1], places, channel, channels, 1,
             centre_x, centre_y, u[pair * 2 * RUN_SIZE :], v[pair * 2 * RUN_SIZE :],

@@ -83,9 +83,7 @@ def _plane_table(shapes: Integers) -> tuple[Integers, NDArray[np.int32], Integer
     # A tile covers windows and 2x2 blocks; the blocks reach further.
     covered = np.zeros((SCALES, len(pair), 2), dtype=np.int64)
     for scale in range(1, SCALES):
-        sides = planes[scale - 1, :, 3:5]
-        padding = (sides % 2).max(axis=1, keepdims=True)
-        planes[scale, :, 3:5] = (sides + padding) // 2
+        planes[scale, :, 3:5] = (planes[scale - 1, :, 3:5] + 1) // 2
         covered[scale - 1] = 2 * planes[scale, :, 3:5]
     covered[-1] = planes[-1, :, 3:5] - MARGIN
 

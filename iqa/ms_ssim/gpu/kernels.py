@@ -48,20 +48,19 @@ def sum_and_difference(
 def halve_tile(
     source, half, height, width, stride, top, left, LANES: tl.constexpr, ROWS: tl.constexpr
 ):
-    """Sum the 2x2 blocks under a tile; if a side is odd, row 0 and column 0 count twice."""
-    padding = (height | width) % 2
-    half_height = (height + padding) // 2
-    half_width = (width + padding) // 2
+    """Sum the 2x2 blocks under a tile; an odd side's last row or column counts twice."""
+    half_height = (height + 1) // 2
+    half_width = (width + 1) // 2
     column = (left // 2 + tl.arange(0, LANES))[None, :]
     inside = column < half_width
-    first = tl.maximum(2 * tl.minimum(column, half_width - 1) - padding, 0)
-    second = 2 * tl.minimum(column, half_width - 1) - padding + 1
+    first = 2 * tl.minimum(column, half_width - 1)
+    second = tl.minimum(first + 1, width - 1)
     for start in range(top // 2, tl.minimum((top + ROWS) // 2, half_height), 8):
         row = (start + tl.arange(0, 8))[:, None]
         mask = (row < half_height) & inside
         row = tl.minimum(row, half_height - 1)
-        upper = source + tl.maximum(2 * row - padding, 0).to(tl.int64) * width * stride
-        lower = source + (2 * row - padding + 1).to(tl.int64) * width * stride
+        upper = source + (2 * row).to(tl.int64) * width * stride
+        lower = source + tl.minimum(2 * row + 1, height - 1).to(tl.int64) * width * stride
         total = tl.load(upper + first * stride).to(tl.int32)
         total += tl.load(upper + second * stride).to(tl.int32)
         total += tl.load(lower + first * stride).to(tl.int32)
@@ -107,10 +106,7 @@ def similarity_kernel(
         y = pyramid + tl.load(plane + 1)
     valid_height = height - (len(WINDOW) - 1)
     valid_width = width - (len(WINDOW) - 1)
-    if LAST:
-        across = tl.cdiv(valid_width, LANES * 2)
-    else:
-        across = tl.cdiv((width + (height | width) % 2) // 2, LANES)
+    across = tl.cdiv(valid_width, LANES * 2) if LAST else tl.cdiv((width + 1) // 2, LANES)
     top = within // across * ROWS
     left = within % across * (LANES * 2)
 
