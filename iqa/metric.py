@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -139,6 +139,7 @@ class Metric:
         luma_only: only luma is looked at, so that nothing else needs to be sent.
         details: see `Details`; None where the score is all there is.
         map: see `Map`; None where there is none.
+        if_too_small: a sentence of advice for pictures below the smallest side.
         undefined: says why an item on which the metric is undefined has no score.
         provenance: where its parameters come from, for `GET /api/v1/iqa/`.
     """
@@ -162,6 +163,7 @@ class Metric:
     luma_only: bool = False
     details: Details | None = None
     map: Map | None = None
+    if_too_small: str = ""
     undefined: Callable[..., str] = lambda *_: "The metric is undefined on this image."
     provenance: Mapping[str, str] = field(default_factory=dict)
 
@@ -228,6 +230,8 @@ class Metric:
     def _error(self, item: Item) -> ItemError | None:
         for image in item:
             if error := check_image(image, self.minimum_side):
+                if error.code == "image_too_small" and self.if_too_small:
+                    return replace(error, message=f"{error.message} {self.if_too_small}")
                 return error
         first, *others = (image.shape for image in item)
         if any(shape != first for shape in others):

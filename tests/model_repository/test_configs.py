@@ -11,9 +11,10 @@ import iqa
 from export.model_configs import REPOSITORY, VARIANTS, configuration, read, text, write
 from gateway.settings import Settings
 from iqa.brisque import regressor
-from iqa.catalogue import METRICS
+from iqa.catalogue import METRICS, metric
 
-CONTRACT = {
+# What clients of Triton rely on.
+PUBLISHED = {
     "brisque": (["IMAGE"], {"SCORE": [1], "FEATURES": [36], "MAP": [-1, -1]}),
     "ms_ssim": (["REFERENCE", "DISTORTED"], {"SCORE": [1], "SCALES": [5], "MAP": [-1, -1]}),
 }
@@ -27,16 +28,19 @@ def model_of(path: Path) -> str:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_configuration_keeps_the_contract(path: Path) -> None:
     config = read(path)
-    inputs, outputs = CONTRACT[model_of(path)]
+    found = metric(model_of(path))
     assert config.name == model_of(path)
     assert config.backend == "python"
     assert config.max_batch_size == 64
-    assert [tensor.name for tensor in config.input] == inputs
+    assert [tensor.name for tensor in config.input] == list(found.inputs)
     for tensor in config.input:
         assert list(tensor.dims) == [-1, -1, -1]
         assert tensor.allow_ragged_batch
-    found = {tensor.name: list(tensor.dims) for tensor in config.output}
-    assert found.items() >= outputs.items()
+    outputs = {tensor.name: list(tensor.dims) for tensor in config.output}
+    assert outputs["SCORE"] == [1]
+    if found.details:
+        assert outputs[found.details.output] == [found.details.size]
+    assert ("MAP" in outputs) == (found.map is not None)
     policy = config.dynamic_batching.default_queue_policy
     assert 0 < policy.max_queue_size <= 4096
     assert policy.timeout_action == ModelQueuePolicy.REJECT
@@ -63,12 +67,19 @@ def test_published_weights_are_the_shipped_ones() -> None:
     assert parameters["weights_source"].string_value == provenance["source"]
 
 
-def test_gateway_and_models_agree() -> None:
-    assert {metric.name: list(metric.inputs) for metric in METRICS} == {
-        name: inputs for name, (inputs, _) in CONTRACT.items()
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_names_and_shapes_stay(name: str) -> None:
+    config = read(REPOSITORY / name / "config.pbtxt")
+    inputs, outputs = PUBLISHED[name]
+    assert [tensor.name for tensor in config.input] == inputs
+    assert {tensor.name: list(tensor.dims) for tensor in config.output}.items() >= outputs.items()
+    assert metric(name).minimum_side == {"brisque": 16, "ms_ssim": 161}[name]
+
+
+def test_every_metric_is_served() -> None:
+    assert {path.parts[-2] for path in REPOSITORY.glob("*/config.pbtxt")} == {
+        each.name for each in METRICS
     }
-    sides = {metric.name: metric.minimum_side for metric in METRICS}
-    assert sides == {"brisque": 16, "ms_ssim": 161}
 
 
 def test_configurations_are_up_to_date(tmp_path: Path) -> None:
