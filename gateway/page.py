@@ -13,6 +13,7 @@ TYPES = {
     ".css": "text/css",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
 }
 HEADERS = {
     "Content-Security-Policy": (
@@ -28,12 +29,12 @@ router = APIRouter(include_in_schema=False)
 def _serve(path: Path) -> None:
     content, kind = path.read_bytes(), TYPES[path.suffix]
 
-    @router.get("/ui/" if path.stem == "index" else f"/ui/{path.name}")
+    @router.get("/ui/" if path.stem == "index" else f"/ui/{path.relative_to(FOLDER)}")
     async def file() -> Response:
-        return Response(content, headers=HEADERS, media_type=f"{kind}; charset=utf-8")
+        return Response(content, headers=HEADERS, media_type=kind)
 
 
-for _path in sorted(FOLDER.iterdir()):
+for _path in sorted(FOLDER.rglob("*.*")):
     _serve(_path)
 
 

@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import iqa
 from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.ui.pictures import brisque_of, choose, pixels
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 DARK = {"color_scheme": "dark"}
-
-
-def choose(page: Page, folder: Path, *names: str) -> None:
-    page.locator("#files").set_input_files([folder / name for name in names])
-
-
-def pixels(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"))
-
-
-def brisque_of(path: Path) -> float:
-    return float(iqa.brisque.score([pixels(path)]).values[0])
 
 
 def brightness(colour: Locator, attribute: str) -> float:
     """Mean of the element's computed colour, 0 to 255."""
     text = colour.evaluate(f"element => getComputedStyle(element).{attribute}")
     return float(np.mean([int(part) for part in text[4:-1].split(",")]))
+
+
+def card(page: Page, title: str) -> Locator:
+    heading = page.get_by_role("heading", name=title, exact=True)
+    return page.locator(".card").filter(has=heading)
 
 
 def test_the_documentation_leads_to_a_page_that_may_load_nothing_foreign(
@@ -51,6 +42,24 @@ def test_the_documentation_leads_to_a_page_that_may_load_nothing_foreign(
     assert set(policy.values()) == {"'self'", "'none'"}
 
 
+def test_the_empty_page_says_what_the_numbers_mean_and_offers_samples(page: Page) -> None:
+    expect(page.locator("#metrics dt")).to_have_text([metric.title for metric in iqa.METRICS])
+    for metric, meaning in zip(iqa.METRICS, page.locator("#metrics dd").all(), strict=True):
+        expect(meaning).to_contain_text(metric.summary)
+        expect(meaning).to_contain_text(metric.direction.capitalize())
+    page.get_by_role("button", name="Try a pair").click()
+    expect(card(page, "MS-SSIM")).to_contain_text("differences")
+    expect(page.locator("#intro")).to_be_hidden()
+    page.get_by_role("button", name="Swap").click()
+    expect(page.locator("#chosen li").first).to_contain_text("Original: distorted.jpg")
+
+
+def test_the_sample_picture_scores(page: Page) -> None:
+    page.get_by_role("button", name="Try a picture").click()
+    expect(page.locator("#chosen")).to_contain_text("distorted.jpg")
+    assert float(page.locator("#score").inner_text()) > 40
+
+
 def test_one_picture_gets_its_score_in_words_and_its_facts(page: Page, folder: Path) -> None:
     choose(page, folder, "original.png")
     score = brisque_of(folder / "original.png")
@@ -60,82 +69,81 @@ def test_one_picture_gets_its_score_in_words_and_its_facts(page: Page, folder: P
         "PNG, 400 \N{MULTIPLICATION SIGN} 300 pixels (0.12 megapixels)"
     )
     expect(page.get_by_role("status")).to_contain_text("BRISQUE")
+    page.get_by_label("Show the map").check()
     shown = page.locator("#map").evaluate("map => [map.naturalWidth, map.naturalHeight]")
     assert shown == [400, 300]
+    expect(page.locator(".legend")).to_contain_text("full of contrast")
     expect(page.locator("#wipe-row")).to_be_hidden()
+    expect(page.get_by_role("button", name="Swap")).to_be_hidden()
 
 
-def test_a_pair_gets_score_terms_map_and_wipe(page: Page, folder: Path) -> None:
+def test_a_pair_gets_every_score_and_its_facts(page: Page, folder: Path) -> None:
     choose(page, folder, "original.png", "distorted.jpg")
     pair = [pixels(folder / "original.png")], [pixels(folder / "distorted.jpg")]
-    scores = iqa.ms_ssim.score(*pair, details=True)
-    assert scores.scales is not None
-    expect(page.locator("#score")).to_have_text(f"{scores.values[0]:.4f}")
-    values = [float(text) for text in page.locator("#bars .value").all_inner_texts()]
-    np.testing.assert_allclose(values, scores.scales[0], atol=1e-4)
-    assert page.locator("#map").evaluate("map => [map.naturalWidth, map.naturalHeight]") == [
-        390,
-        290,
-    ]
-    inset = page.evaluate(
-        "() => document.querySelector('#map').getBoundingClientRect().left"
-        " - document.querySelector('#under').getBoundingClientRect().left"
-    )
-    width = page.locator("#under").evaluate("image => image.getBoundingClientRect().width")
-    assert inset == pytest.approx(width * 5 / 400, abs=0.5)
-
-    stage = page.locator("#stage").bounding_box()
-    assert stage is not None
-    page.mouse.click(stage["x"] + stage["width"] / 4, stage["y"] + 20)
-    expect(page.get_by_label("Wipe")).to_have_value("25")
-    assert (
-        page.locator("#over").evaluate("image => image.style.clipPath") == "inset(0px 0px 0px 25%)"
+    for metric in iqa.METRICS:
+        values = card(page, metric.title).locator("strong")
+        if len(metric.fields) == 2:
+            expected = [metric.score(*pair).values[0]]
+        else:
+            expected = [metric.score(images).values[0] for images in pair]
+        expect(values).to_have_text([f"{value:.{metric.digits}f}" for value in expected])
+    scales = iqa.ms_ssim.score(*pair, details=True).scales
+    assert scales is not None
+    expect(page.locator("#bars li")).to_have_count(5)
+    values = [float(text) for text in page.locator("#bars .number").all_inner_texts()]
+    np.testing.assert_allclose(values, scales[0], atol=1e-4)
+    sizes = [(folder / name).stat().st_size for name in ("original.png", "distorted.jpg")]
+    saved = 100 * (1 - sizes[1] / sizes[0])
+    expect(page.locator("#chosen li").last).to_contain_text(f"{saved:.0f}% of the bytes saved")
+    expect(page.locator("#chosen li").last).to_contain_text(
+        f"{8 * sizes[1] / 400 / 300:.2f} bits per pixel"
     )
 
-    page.get_by_role("button", name="Swap").click()
-    expect(page.locator("#chosen li").first).to_contain_text("Original: distorted.jpg")
-    expect(page.locator("#score")).to_have_text(f"{scores.values[0]:.4f}")
 
-
-def test_many_pictures_become_a_table_to_sort_and_to_download(page: Page, folder: Path) -> None:
-    names = ["original.png", "distorted.jpg", "notes.txt", "other.webp", *["small.png"] * 8]
-    choose(page, folder, *names)
-    status = page.get_by_role("status")
-    expect(status).to_have_text("11 of 12 pictures scored. 1 could not be: see the table.")
-    assert page.locator("#progress").evaluate("bar => bar.value / bar.max") == 1
-    rows = page.locator("#rows tr")
-    expect(rows.nth(2)).to_contain_text("Send an image in one of these formats")
-    expect(rows.nth(0)).to_contain_text("400 \N{MULTIPLICATION SIGN} 300")
-    assert rows.nth(0).locator("img").evaluate("image => image.naturalWidth") == 400
-
-    heading = page.get_by_role("columnheader", name="BRISQUE")
-    for order, sign in (("ascending", 1), ("descending", -1)):
-        heading.get_by_role("button").click()
-        expect(heading).to_have_attribute("aria-sort", order)
-        cells = page.locator("#rows td:nth-child(4)").all_inner_texts()
-        scores = [sign * float(cell) for cell in cells[:-1]]
-        assert scores == sorted(scores)
-        assert cells[-1].startswith("Send an image")
-
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download CSV").click()
-    table = list(csv.DictReader(StringIO(download.value.path().read_text())))
-    assert [row["filename"] for row in table] == names
-    assert float(table[0]["brisque"]) == pytest.approx(
-        brisque_of(folder / "original.png"), abs=1e-3
+@pytest.mark.parametrize(
+    ("score", "words", "shade"),
+    [
+        (0.5, "Strong", "q4"),
+        (0.904, "Visible", "q3"),
+        (0.97, "Small", "q2"),
+        (1, "Identical", "q0"),
+    ],
+)
+def test_ms_ssims_words_and_colour_follow_the_score(
+    page: Page, folder: Path, score: float, words: str, shade: str
+) -> None:
+    page.route("**/fr/ms-ssim/", lambda route: route.fulfill(json={"score": score}))
+    choose(page, folder, "original.png", "distorted.jpg")
+    expect(page.locator("#words")).to_contain_text(words)
+    expect(page.locator("#score")).to_have_class(shade)
+    marker, band = (
+        card(page, "MS-SSIM")
+        .locator(selector)
+        .evaluate("element => element.getBoundingClientRect()")
+        for selector in (".marker", f".band.{shade}")
     )
-    assert (table[0]["width"], table[0]["height"]) == ("400", "300")
-    assert table[2]["brisque"] == ""
-    assert table[2]["error"].startswith("Send an image")
+    assert band["left"] - 4 <= marker["left"] + marker["width"] / 2 <= band["right"] + 4
+
+
+@pytest.mark.parametrize(
+    ("score", "words", "shade"), [(-3.2, "Excellent", "q0"), (50, "Fair", "q2"), (101, "Bad", "q4")]
+)
+def test_brisques_words_and_colour_follow_the_score(
+    page: Page, folder: Path, score: float, words: str, shade: str
+) -> None:
+    page.route("**/nr/brisque/", lambda route: route.fulfill(json={"score": score}))
+    choose(page, folder, "original.png")
+    expect(page.locator("#score")).to_have_text(f"{score:.2f}")
+    expect(page.locator("#words")).to_contain_text(words)
+    expect(page.locator("#score")).to_have_class(shade)
 
 
 @pytest.mark.parametrize(
     ("names", "guilty", "sentence"),
     [
-        (["broken.jpg"], 0, "The image is damaged or incomplete"),
-        (["original.png", "notes.txt"], 1, "Send an image in one of these formats"),
-        (["small.png", "original.png"], 0, "MS-SSIM needs sides of at least 161 pixels, not 40"),
-        (["original.png", "other.webp"], 1, "Send images of the same size"),
+        (["broken.jpg"], 0, "This file is damaged or incomplete"),
+        (["original.png", "notes.txt"], 1, "This is not a picture that can be read here"),
+        (["original.png", "other.webp"], 1, "The two pictures differ in size"),
     ],
 )
 def test_an_error_stands_in_words_next_to_the_file_that_caused_it(
@@ -146,17 +154,34 @@ def test_an_error_stands_in_words_next_to_the_file_that_caused_it(
     for position, item in enumerate(page.locator("#chosen li").all()):
         expect(item.locator(".error")).to_contain_text([sentence] if position == guilty else [])
     expect(page.locator("#result")).to_be_hidden()
+    expect(page.get_by_role("button", name="Swap")).to_be_hidden()
 
 
 def test_a_service_that_is_gone_is_said_in_words(page: Page, folder: Path) -> None:
+    expect(page.locator("#metrics dt")).not_to_have_count(0)
     page.route("**/api/**", lambda route: route.abort())
     choose(page, folder, "original.png")
     expect(page.locator("#chosen .error")).to_contain_text("The service cannot be reached")
 
 
+def test_a_busy_service_is_asked_again(page: Page, folder: Path) -> None:
+    refusals = [503, 503]
+
+    def answer(route: object) -> None:
+        if refusals:
+            route.fulfill(status=refusals.pop(), headers={"Retry-After": "0.01"}, json={})  # type: ignore[attr-defined]
+        else:
+            route.continue_()  # type: ignore[attr-defined]
+
+    page.route("**/nr/brisque/", answer)
+    choose(page, folder, "original.png")
+    expect(page.locator("#score")).to_have_text(f"{brisque_of(folder / 'original.png'):.2f}")
+    assert refusals == []
+
+
 def test_everything_works_from_the_keyboard(page: Page, folder: Path) -> None:
     def tab_to(selector: str) -> None:
-        for _ in range(12):
+        for _ in range(20):
             page.keyboard.press("Tab")
             if page.evaluate(f"document.activeElement.matches('{selector}')"):
                 return
@@ -167,12 +192,18 @@ def test_everything_works_from_the_keyboard(page: Page, folder: Path) -> None:
     assert ring.evaluate("label => getComputedStyle(label).outlineStyle") == "solid"
     # It is the browser's own control that opens the chooser; headless, that sometimes never comes.
     page.locator("#files").set_input_files([folder / "original.png", folder / "distorted.jpg"])
-    expect(page.locator("#result")).to_be_visible()
+    expect(page.locator("#places button")).to_have_count(5)
+    tab_to("#stage")
+    page.keyboard.press("+")
+    assert page.locator("#layers").evaluate("layers => new DOMMatrix(layers.style.transform).a") > 1
+    page.keyboard.press("0")
     tab_to("#wipe")
     page.keyboard.press("End")
     assert (
         page.locator("#over").evaluate("image => image.style.clipPath") == "inset(0px 0px 0px 100%)"
     )
+    tab_to("#map-on")
+    page.keyboard.press("Space")
     tab_to("#opacity")
     page.keyboard.press("Home")
     assert page.locator("#map").evaluate("map => map.style.opacity") == "0"
@@ -198,15 +229,6 @@ def test_the_page_is_as_dark_as_the_system(page: Page, is_dark: bool) -> None:
     assert abs(ground - ink) > 150
 
 
-def test_every_control_and_picture_has_a_name(page: Page, folder: Path) -> None:
-    choose(page, folder, "original.png", "distorted.jpg")
-    expect(page.locator("#result")).to_be_visible()
-    for control in page.locator("input:visible, button:visible, select:visible").all():
-        name = control.evaluate("control => (control.labels?.[0] ?? control).textContent.trim()")
-        assert name
-    assert page.locator("#under").get_attribute("alt") == "original.png"
-
-
 def test_the_page_asks_for_a_key_where_the_service_does(
     browser: Browser, service: RunningService, folder: Path, tmp_path: Path
 ) -> None:
@@ -215,14 +237,19 @@ def test_the_page_asks_for_a_key_where_the_service_does(
     try:
         wait_until_ready(keyed)
         page = browser.new_page()
-        keys = ["wrong", "right"]
-        score = f"{brisque_of(folder / 'original.png'):.2f}"
-        page.on("dialog", lambda dialog: dialog.accept(keys.pop(0)))
         page.goto(f"{keyed.url}/ui/")
+        key = page.get_by_label("API key")
+        assert key.get_attribute("type") == "password"
+        for attempt in ("wrong", "right"):
+            key.fill(attempt)
+            page.get_by_role("button", name="Go on").click()
+        expect(page.locator("#metrics dt")).not_to_have_count(0)
         for _ in range(2):  # it asks once
             choose(page, folder, "original.png")
-            expect(page.locator("#score")).to_have_text(score)
-        assert keys == []
+            expect(page.locator("#score")).to_have_text(
+                f"{brisque_of(folder / 'original.png'):.2f}"
+            )
+        expect(key).to_be_hidden()
         page.close()
     finally:
         assert stop(keyed) == 0

@@ -1,0 +1,157 @@
+// One picture or a pair: every score that the service has for it, and where it comes from.
+
+import { ask } from "./api.js";
+import { metrics } from "./catalogue.js";
+import { element, facts, find, saving } from "./format.js";
+import { arrange, listPlaces, placeMap, show } from "./viewer.js";
+
+const SCALE_NAMES = ["finest detail", "fine", "middle", "coarse", "coarsest"];
+const ROLES = ["Original", "Distorted"];
+
+let urls = [];
+
+function urlOf(blob) {
+  urls.push(URL.createObjectURL(blob));
+  return urls.at(-1);
+}
+
+// The scores of what is shown, for the report.
+export let seen = { pictures: [], cards: [] };
+
+export async function look(pictures, signal) {
+  urls.forEach((url) => URL.revokeObjectURL(url));
+  urls = [];
+  seen = { pictures, cards: [] };
+  const isPair = pictures.length === 2;
+  find("look").hidden = false;
+  find("result").hidden = true;
+  find("swap").hidden = true;
+  find("map-on").checked = false;
+  find("terms").hidden = true;
+  find("look-title").textContent = isPair ? "Two pictures compared" : "One picture";
+  const items = pictures.map((file, i) =>
+    element("li", {}, isPair ? `${ROLES[i]}: ` : "", element("b", { textContent: file.name })));
+  find("chosen").replaceChildren(...items);
+
+  const sizes = await Promise.all(pictures.map((file, i) => show(find(i ? "over" : "under"), urlOf(file))));
+  for (const [i, file] of pictures.entries()) {
+    const known = [await facts(file, sizes[i])];
+    if (i) known.push(saving(pictures[0], file));
+    signal.throwIfAborted();
+    items[i].append(element("span", { className: "facts", textContent: ` ${known.join(", ")}` }));
+  }
+
+  const all = await metrics(signal);
+  const own = all.filter((metric) => metric.ofPairs === isPair);
+  const single = isPair ? all.filter((metric) => !metric.ofPairs) : [];
+  const cards = await Promise.all([
+    ...own.map((metric) => pairCard(metric, pictures, signal)),
+    ...single.map((metric) => eachCard(metric, pictures, signal)),
+  ]);
+  signal.throwIfAborted();
+  if (cards.slice(0, own.length).every((card) => card.refusal)) {
+    await blame(own[0], cards[0].refusal, items, pictures, signal);
+    return "No score: see the message next to the file.";
+  }
+  seen.cards = cards;
+  find("swap").hidden = !isPair;
+  find("cards").replaceChildren(...cards.map(drawCard));
+  find("result").hidden = false;
+  arrange(sizes, pictures.map((file) => file.name));
+  const mapped = own.find((metric, i) => metric.map && !cards[i].refusal);
+  find("map-control").hidden = !mapped;
+  if (mapped) await showMap(mapped, pictures, signal);
+  const lead = cards.find((card) => !card.refusal);
+  return `${lead.metric.name} ${lead.metric.shown(lead.scores[0])}. ${lead.metric.wordsFor(lead.scores[0])}.`;
+}
+
+const fieldsOf = (metric, files) => metric.fields.map((field, i) => [field, files[i]]);
+
+async function scoreOf(metric, files, signal) {
+  const response = await ask(metric.route, { fields: fieldsOf(metric, files), signal });
+  return (await response.json()).score;
+}
+
+// A metric's score of what was chosen, or why there is none.
+async function pairCard(metric, files, signal) {
+  try {
+    return { metric, scores: [await scoreOf(metric, files, signal)] };
+  } catch (refusal) {
+    if (signal.aborted) throw refusal;
+    return { metric, scores: [], refusal };
+  }
+}
+
+// The score of each picture of a pair by a metric that looks at one.
+async function eachCard(metric, files, signal) {
+  try {
+    return { metric, scores: await Promise.all(files.map((file) => scoreOf(metric, [file], signal))) };
+  } catch (refusal) {
+    if (signal.aborted) throw refusal;
+    return { metric, scores: [], refusal };
+  }
+}
+
+function drawCard({ metric, scores, refusal }, index) {
+  const card = element("article", { className: "card" }, element("h3", { textContent: metric.name }));
+  if (refusal) {
+    card.append(element("p", { className: "note", textContent: refusal.message }));
+    return card;
+  }
+  scores.forEach((score, i) => {
+    const value = element("strong", { className: metric.shade(metric.band(score)), textContent: metric.shown(score) });
+    const words = element("span", { className: "words", textContent: metric.wordsFor(score) });
+    if (index === 0) [value.id, words.id] = ["score", "words"];
+    const role = scores.length > 1 ? element("span", { className: "role", textContent: `${ROLES[i]} ` }) : "";
+    card.append(element("p", { className: "value" }, role, value, " ", words));
+  });
+  card.append(metric.scale(scores), element("p", { className: "note", textContent: `${metric.summary} ${sentence(metric.direction)}` }));
+  return card;
+}
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
+async function showMap(metric, files, signal) {
+  const options = { fields: fieldsOf(metric, files), accept: "image/png", signal };
+  let response;
+  try {
+    response = await ask(`${metric.route}map/`, options);
+  } catch (refusal) {
+    if (signal.aborted) throw refusal;
+    find("map-control").hidden = true; // the scores stand without it
+    return;
+  }
+  await show(find("map"), urlOf(await response.blob()));
+  signal.throwIfAborted();
+  placeMap();
+  if (metric.ofPairs) listPlaces();
+  find("map-note").textContent = sentence(metric.map.summary);
+  find("dark").textContent = metric.map.dark.words;
+  find("bright").textContent = metric.map.bright.words;
+  const terms = response.headers.get("X-Map-Terms");
+  find("terms").hidden = terms === null;
+  find("bars").replaceChildren(...(terms?.split(",") ?? []).map(bar));
+}
+
+function bar(text, scale) {
+  const value = Number(text);
+  const fill = element("span");
+  fill.style.width = `${100 * Math.max(value, 0)}%`;
+  const track = element("span", { className: "track" }, fill);
+  track.setAttribute("aria-hidden", "true");
+  return element("li", {}, SCALE_NAMES[scale], track, element("span", { className: "number", textContent: value.toFixed(4) }));
+}
+
+// Puts the refusal next to the file that caused it: of a pair, the one that fails with itself.
+async function blame(metric, refusal, items, files, signal) {
+  let sentences = [refusal.message];
+  if (items.length === 2) {
+    sentences = await Promise.all(files.map((file) =>
+      scoreOf(metric, [file, file], signal).then(() => null, (own) => own.message)));
+    signal.throwIfAborted();
+    if (sentences.every((each) => each === null)) sentences[1] = refusal.message;
+  }
+  sentences.forEach((text, i) => {
+    if (text) items[i].append(element("div", { className: "error", textContent: text }));
+  });
+}
