@@ -5,8 +5,9 @@ from __future__ import annotations
 from iqa.brisque.catalogue import BRISQUE
 from iqa.metric import Metric
 from iqa.ms_ssim.catalogue import MS_SSIM
+from iqa.psnr.catalogue import PSNR
 
-METRICS: tuple[Metric, ...] = (BRISQUE, MS_SSIM)
+METRICS: tuple[Metric, ...] = (BRISQUE, MS_SSIM, PSNR)
 
 
 def metric(name: str) -> Metric:
