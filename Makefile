@@ -4,13 +4,16 @@ ARGS ?=
 VENV := .venv
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
-.PHONY: serve test lint bench soak clean
+.PHONY: serve test check lint bench soak clean
 
 serve: $(VENV)/serve.stamp  ## start Triton and the gateway; options: make serve ARGS="--port 18000"
 	@exec $(VENV)/bin/iqa-serve $(ARGS)
 
 test: $(VENV)/test.stamp  ## run the tests, the integration tests against a real Triton included
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+check: lint  ## style, types and every test that needs no server, for work in between
+	$(VENV)/bin/python -m pytest -m "not server" $(ARGS)
 
 lint: $(VENV)/test.stamp  ## style and types
 	$(VENV)/bin/ruff check .

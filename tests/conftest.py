@@ -81,6 +81,17 @@ def stop(service: RunningService) -> int:
     return service.process.wait(60)
 
 
+STARTS_SERVERS = frozenset({"hostile", "integration", "launcher", "reliability", "ui"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts servers, so that `make check` can leave it out."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in STARTS_SERVERS or "service" in getattr(item, "fixturenames", ()):
+            item.add_marker("server")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled() -> None:
     """Have the kernels on disk first.
