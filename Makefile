@@ -27,21 +27,25 @@ soak: $(VENV)/perf.stamp  ## a quarter of an hour of load and faults; see docs/r
 	$(VENV)/bin/python -m perf.soak $(ARGS)
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 # Of nvidia-pytriton only the tritonserver binary is used: its Python dependencies stay out.
 $(VENV)/serve.stamp: pyproject.toml | $(VENV)/bin/python
-	$(PIP) --editable .
-	$(PIP) --no-deps nvidia-pytriton==0.7.0
-	$(VENV)/bin/python -m iqa.warm_up
+	@echo "Installing into $(VENV), about two minutes, once"
+	@$(PIP) --editable .
+	@$(PIP) --no-deps nvidia-pytriton==0.7.0
+	@echo "Compiling the kernels, about a minute, once"
+	@$(VENV)/bin/python -m iqa.warm_up
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/serve.stamp
-	$(PIP) --editable '.[test]'
+	@echo "Installing what the tests need, some minutes, once"
+	@$(PIP) --editable '.[test]'
 	@touch $@
 
 $(VENV)/perf.stamp: $(VENV)/serve.stamp
-	$(PIP) --editable '.[perf]'
+	@echo "Installing what the benchmarks need, some minutes, once"
+	@$(PIP) --editable '.[perf]'
 	@touch $@
 
 clean:  ## remove everything that make installed

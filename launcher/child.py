@@ -20,6 +20,7 @@ PR_SET_PDEATHSIG = 1
 FIRST_DELAY, LONGEST_DELAY = 0.5, 4.0  # seconds before a restart, doubled each time...
 CALM = 10.0  # ...until it has lived this long
 LOG_LINES = 1000
+POLL = 0.02  # seconds between looks at one that is to end
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -114,14 +115,16 @@ class Child:
         if self._process and self.is_alive():
             self._process.terminate()
 
-    def wait(self, patience: float) -> None:
-        """Wait until it has ended; after `patience` seconds, make it."""
-        try:
-            if self._process:
-                self._process.wait(patience)
-        except subprocess.TimeoutExpired:
-            logger.warning("%s did not end in %gs: killed", self.name, patience)
-            self.kill()
+    def wait(self, patience: float, enough: re.Pattern[str] | None = None) -> None:
+        """Wait until it has ended or printed what is `enough`; after `patience` seconds, end it."""
+        end = time.monotonic() + patience
+        while self.is_alive():
+            if enough and any(map(enough.search, list(self.log))):
+                return
+            if time.monotonic() > end:
+                logger.warning("%s did not end in %gs: killed", self.name, patience)
+                self.kill()
+            time.sleep(POLL)
 
     def _ending(self) -> str:
         code = self._process.returncode if self._process else None

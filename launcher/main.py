@@ -1,10 +1,8 @@
-"""The command `iqa-serve`: its options, and the order in which things start and end."""
+"""The command `iqa-serve`: what is checked before the start, and the signals that end it."""
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
 import signal
 import socket
 import sys
@@ -13,56 +11,39 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from gateway.settings import Settings
+from launcher import reporting
+from launcher.addresses import LOOPBACK
 from launcher.failure import LaunchError
+from launcher.options import Options, parse, unknown_variables
 from launcher.service import Service
 
-REPOSITORY = Path(__file__).parents[1] / "model_repository"
+logger = logging.getLogger(__name__)
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options, checked."""
-    parser = argparse.ArgumentParser(
-        prog="iqa-serve", description="Serve image-quality scores: a Triton and its gateway."
-    )
-    add = parser.add_argument
-    add("--host", default="0.0.0.0", help="address of the gateway (default: all)")  # noqa: S104  (the gateway is what people are to reach)
-    add("--port", type=int, default=8000, help="of the gateway (default: 8000)")
-    add(
-        "--workers",
-        type=int,
-        default=len(os.sched_getaffinity(0)),
-        help="gateway processes (default: one for each core)",
-    )
-    add("--model-repository", type=Path, default=REPOSITORY)
-    add("--model-config-name", help="a variant of the models' configuration, such as gpu")
-    add("--triton-url", help="gRPC address host:port of a Triton elsewhere; none is started then")
-    add(
-        "--triton-host",
-        default="127.0.0.1",
-        help="address of the started Triton (default: loopback, see SECURITY.md)",
-    )
-    add("--triton-http-port", type=int, default=8100)
-    add("--triton-grpc-port", type=int, default=8101)
-    add("--triton-metrics-port", type=int, default=8102)
-    add(
-        "--drain-seconds",
-        type=int,
-        default=30,
-        help="how long accepted requests may take when stopping (default: 30)",
-    )
-    add(
-        "--log-level",
-        choices=("debug", "info", "warning", "error"),
-        default="warning",
-        help="info has a line for each request (default: warning)",
-    )
-    options = parser.parse_args(arguments)
-    if options.workers < 1:
-        parser.error("--workers must be at least 1")
-    return options
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGINT or SIGTERM; returns the exit status."""
+    try:
+        options = parse(arguments)
+    except LaunchError as error:
+        print(f"iqa-serve: {error}", file=sys.stderr)
+        return 1
+    reporting.configure(options)
+    try:
+        check_ports(options)
+        for warning in [*unknown_variables(), *_exposure(options)]:
+            logger.warning("%s", warning)
+        with tempfile.TemporaryDirectory(prefix="iqa-serve-") as folder, _stop_signals():
+            Service(options, Path(folder)).run()
+    except LaunchError as error:
+        logger.critical("%s", error)
+        return 1
+    except _Stopped:
+        pass
+    return 0
 
 
-def check_ports(options: argparse.Namespace) -> None:
+def check_ports(options: Options) -> None:
     """Refuse to start where a port is taken.
 
     Raises:
@@ -88,20 +69,13 @@ def check_ports(options: argparse.Namespace) -> None:
                 ) from error
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until SIGINT or SIGTERM; returns the exit status."""
-    options = parse(arguments)
-    logging.basicConfig(level=options.log_level.upper(), format="iqa-serve: %(message)s")
-    try:
-        check_ports(options)
-        with tempfile.TemporaryDirectory(prefix="iqa-serve-") as folder, _stop_signals():
-            Service(options, Path(folder)).run()
-    except LaunchError as error:
-        print(f"iqa-serve: {error}", file=sys.stderr)
-        return 1
-    except _Stopped:
-        pass
-    return 0
+def _exposure(options: Options) -> Iterator[str]:
+    """A warning where people of other machines may call without a key."""
+    if options.host not in LOOPBACK and not Settings().keys():
+        yield (
+            f"Whoever reaches port {options.port} may use the service: "
+            "IQA_API_KEYS sets the keys that it asks for."
+        )
 
 
 class _Stopped(BaseException):

@@ -17,6 +17,7 @@ from pathlib import Path
 from launcher.failure import LaunchError
 
 LOAD_FAILURE = re.compile(r"failed to load '(?P<model>[^']+)'.*?: (?P<reason>[^\n]*)")
+ANSWERED_ALL = re.compile("All models are stopped, unloading models")
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,22 @@ class TritonServer:
     arguments: tuple[str, ...] = ()
 
     def command(
-        self, repository: Path, endpoints: Endpoints, memory_prefix: str, config_name: str | None
+        self,
+        repository: Path,
+        endpoints: Endpoints,
+        memory_prefix: str,
+        config_name: str | None,
+        models: Sequence[str] = (),
     ) -> list[str]:
-        """The command line; names of its shared memory start with `memory_prefix`."""
+        """The command line.
+
+        Args:
+            repository: the models.
+            endpoints: where to listen.
+            memory_prefix: how names of its shared memory start.
+            config_name: variant of the models' configuration; the usual one where empty.
+            models: those to load; all where empty.
+        """
         command = [
             self.binary,
             f"--model-repository={repository}",
@@ -63,6 +77,9 @@ class TritonServer:
         ]
         if config_name:
             command.append(f"--model-config-name={config_name}")
+        if models:
+            command.append("--model-control-mode=explicit")
+            command += [f"--load-model={model}" for model in models]
         return command
 
 

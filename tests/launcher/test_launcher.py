@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,9 +16,10 @@ import pytest
 
 from launcher import tritonserver
 from launcher.failure import LaunchError
-from launcher.main import REPOSITORY
+from launcher.options import REPOSITORY
+from launcher.triton_memory import DIRECTORY, LOCK, PREFIX
 from perf.load import faults
-from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.conftest import START_PATIENCE, RunningService, launch, stop, wait_until_ready
 
 
 def failure(service: RunningService) -> str:
@@ -84,8 +86,11 @@ def test_it_comes_back_from_kills_and_leaves_nothing_behind(tmp_path: Path) -> N
         for name in ("uvicorn", "triton_python_backend_stub", "tritonserver"):
             living = launcher.children(recursive=True)
             victim = next(child for child in living if name in " ".join(child.cmdline()))
+            regions = memory_of_triton(service)
             victim.kill()
             wait_for_recovery(service, victim)
+            # A Triton that was killed left them behind, and the next one has its own.
+            assert bool(regions & memory_of_triton(service)) is (name == "uvicorn")
             family += launcher.children(recursive=True)
         log = service.log.read_text()
         assert "Triton ended (SIGKILL)" in log
@@ -93,8 +98,47 @@ def test_it_comes_back_from_kills_and_leaves_nothing_behind(tmp_path: Path) -> N
         assert "gateway worker" in log
     finally:
         assert stop(service) == 0
-    assert not [process for process in family if process.is_running()]
+    _, alive = psutil.wait_procs(family, timeout=20)  # until init has reaped those orphaned
+    assert not alive
     assert faults.memory_of([service.process.pid, *(process.pid for process in family)]) == []
+
+
+def memory_of_triton(service: RunningService) -> set[str]:
+    """Names of what Triton and its models' processes share, besides the launcher's lock."""
+    prefix = f"{PREFIX}{service.process.pid}-"
+    return {path.name for path in DIRECTORY.glob(f"{prefix}*") if path.suffix != LOCK}
+
+
+def test_stopping_does_not_wait_until_the_models_are_unloaded(tmp_path: Path) -> None:
+    service = launch(tmp_path / "log", "--workers=1", "--log-level=debug")
+    wait_until_ready(service)
+    assert stop(service) == 0
+    log = service.log.read_text()
+    assert log.index("Starting Triton") < log.index("Ready at") < log.index("Stopping")
+    assert "All models are stopped" in log  # no inference is left
+    assert "successfully unloaded" not in log
+
+
+def test_whoever_may_come_from_outside_is_told_in_one_line(tmp_path: Path) -> None:
+    nowhere = ("--workers=1", "--triton-url=127.0.0.1:9")
+    for host, key, warnings in (("::", "", 1), ("::", "secret", 0), ("127.0.0.1", "", 0)):
+        service = launch(tmp_path / "log", *nowhere, f"--host={host}", IQA_API_KEYS=key)
+        wait_until_ready(service)
+        address = service.url.replace("127.0.0.1", "[::1]") if host == "::" else service.url
+        assert httpx.get(f"{address}/healthz").status_code == 200
+        assert stop(service) == 0
+        assert service.log.read_text().count("may use the service") == warnings
+
+
+def test_in_json_every_line_is_an_object(tmp_path: Path) -> None:
+    options = ("--workers=1", "--triton-url=127.0.0.1:9", "--log-format=json", "--log-level=info")
+    service = launch(tmp_path / "log", *options, IQA_MAX_PIXEL="1")
+    wait_until_ready(service)
+    assert stop(service) == 0
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    messages = [line["message"] for line in lines]
+    assert "Stopping" in messages
+    assert "Nothing reads the variable IQA_MAX_PIXEL: is IQA_MAX_PIXELS meant?" in messages
 
 
 def test_a_model_that_dies_before_it_is_known_is_noticed(tmp_path: Path) -> None:
@@ -112,7 +156,7 @@ def test_a_model_that_dies_before_it_is_known_is_noticed(tmp_path: Path) -> None
 
 def wait_for_recovery(service: RunningService, victim: psutil.Process) -> None:
     """Until the dead process is replaced and every model answers; readiness tells the truth."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + START_PATIENCE
     while victim.is_running():
         time.sleep(0.05)
     good = 0

@@ -18,7 +18,7 @@ import pytest
 from tritonclient.grpc import service_pb2 as protocol
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from launcher.main import REPOSITORY
+from launcher.options import REPOSITORY
 from perf.load import faults
 from perf.load.exchanges import Exchange, singles
 from perf.load.pictures import picture_set
