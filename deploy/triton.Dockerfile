@@ -1,6 +1,6 @@
-# Triton with both models. 26.07 (Triton 2.71) is the newest release whose notes and source were read
-# for this file; nothing before 26.04 has the fixes of the Python backend's shared memory and HTTP.
-FROM nvcr.io/nvidia/tritonserver:26.07-py3
+# Triton with all models. Which release, and why: docs/deployment.md.
+ARG TRITON_RELEASE=26.07
+FROM nvcr.io/nvidia/tritonserver:${TRITON_RELEASE}-py3
 
 # "gpu" installs torch, for the GPU kernels; empty for a CPU image some gigabytes smaller.
 ARG EXTRA=gpu
@@ -25,7 +25,7 @@ COPY model_repository /models
 COPY --chmod=755 deploy/iqa-triton /usr/local/bin/iqa-triton
 
 # The root is read-only: what is written at run time goes to /tmp, a tmpfs.
-# MALLOC_*: see KEEP_MEMORY in launcher/service.py.
+# MALLOC_*: see KEEP_MEMORY in launcher/family.py.
 ENV HOME=/tmp \
     MALLOC_MMAP_THRESHOLD_=33554432 \
     MALLOC_TRIM_THRESHOLD_=134217728 \

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+import iqa
 from gateway.app import BYTES_PER_PIXEL, LARGEST_REQUEST
 from gateway.settings import Settings
 from gateway.triton import key as triton_key
+from launcher.options import parse, unknown_variables
 from tests.deploy.commands import DEPLOY, ROOT, run
 
 CPU = "deploy/compose.cpu.yml"
@@ -87,7 +89,7 @@ def test_gateway_and_triton_share_memory_that_is_large_enough() -> None:
         option.split("=") for option in config["volumes"]["pixels"]["driver_opts"]["o"].split(",")
     )
     settings = Settings()
-    workers = int(config["services"]["gateway"]["environment"]["WEB_CONCURRENCY"])
+    workers = int(config["services"]["gateway"]["environment"]["IQA_WORKERS"])
     slots = settings.shm_megabytes << 20
     inline = settings.max_pixels * BYTES_PER_PIXEL * LARGEST_REQUEST
     # The slots, and what Triton copies of them and of inline pixels for the Python backend.
@@ -132,6 +134,33 @@ def test_images_run_without_privileges_and_are_made_of_what_the_context_has() ->
     assert [path for path in needed if not (ROOT / path).exists()] == []
 
 
+def image_environment() -> dict[str, str]:
+    """The settings in the gateway's image."""
+    return dict(re.findall(r"\b(IQA_\w+)=(\S+)", (DEPLOY / "gateway.Dockerfile").read_text()))
+
+
+@pytest.mark.parametrize("overrides", VARIANTS)
+def test_the_gateways_container_is_the_launcher_with_settings_that_it_knows(
+    overrides: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 'CMD ["iqa-serve"]' in (DEPLOY / "gateway.Dockerfile").read_text().splitlines()
+    settings = image_environment() | compose(*overrides)["services"]["gateway"]["environment"]
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert unknown_variables() == []
+    options = parse([])
+    assert (options.host, options.port) == ("0.0.0.0", 8000)  # noqa: S104  (in a container)
+    assert options.triton_url  # none is started
+    assert options.log_format == "json"
+
+
+def test_all_parts_are_of_one_version() -> None:
+    for overrides in VARIANTS:
+        for name in ("gateway", "triton"):
+            tag = compose(*overrides)["services"][name]["image"].partition(":")[2]
+            assert tag.removesuffix("-cpu") == iqa.__version__
+
+
 def test_the_start_script_parses_and_keeps_to_the_ports_of_the_contract() -> None:
     script = DEPLOY / "iqa-triton"
     assert os.access(script, os.X_OK)
@@ -140,23 +169,38 @@ def test_the_start_script_parses_and_keeps_to_the_ports_of_the_contract() -> Non
         assert f"--{option}-port={port}" in script.read_text()
 
 
-def test_who_shares_tritons_memory_has_the_key_to_it(tmp_path: Path) -> None:
-    server = tmp_path / "tritonserver"  # a stand-in that tells how it was started
+def starts(folder: Path, *arguments: str, **variables: str) -> list[str]:
+    """What a stand-in for tritonserver prints, started by the script in a container of its own."""
+    server = folder / "tritonserver"
     server.write_text(f'#!/bin/sh\nstat -c %a {KEY_FILE}\ncat {KEY_FILE}\nprintf "\\n%s" "$@"\n')
     server.chmod(0o755)
     mounts = "for folder in /dev/shm /opt; do mount -t tmpfs tmpfs $folder; done"
     container = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
     if subprocess.run([*container, mounts], check=False).returncode:
         pytest.skip("needs the right to mount a file system in a namespace of its own")
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    start = [*container, f"{mounts}; mkdir /opt/iqa-kernels; exec {DEPLOY / 'iqa-triton'} --more"]
-    (mode, key, *options), (_, another_key, *_) = (
-        subprocess.run(
-            start, env=environment, capture_output=True, text=True, check=True
-        ).stdout.splitlines()
-        for _ in range(2)
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "NUMBA_CACHE_DIR": str(folder / "cache")}
+    start = f"{mounts}; mkdir /opt/iqa-kernels; exec {DEPLOY / 'iqa-triton'} {' '.join(arguments)}"
+    done = subprocess.run(
+        [*container, start],
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        check=True,
     )
+    return done.stdout.splitlines()
+
+
+def test_who_shares_tritons_memory_has_the_key_to_it(tmp_path: Path) -> None:
+    mode, key, *options = starts(tmp_path, "--more")
+    _, another_key, *_ = starts(tmp_path, "--more")
     assert mode == "600"
     assert re.fullmatch("[0-9a-f]{32}", key)
     assert key != another_key
     assert set(options) >= {*triton_key.options(key), "--more"}
+
+
+def test_triton_loads_the_metrics_that_are_named(tmp_path: Path) -> None:
+    explicit = "--model-control-mode=explicit"
+    assert explicit not in starts(tmp_path)
+    options = starts(tmp_path, IQA_METRICS="brisque,ms_ssim")
+    assert {explicit, "--load-model=brisque", "--load-model=ms_ssim"} <= set(options)

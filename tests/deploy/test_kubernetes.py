@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -11,11 +12,19 @@ import yaml
 from cloudcoil.models.keda.v1alpha1 import ScaledObject
 from cloudcoil.models.prometheus_operator.v1 import PrometheusRule, ServiceMonitor
 
+import iqa
+from gateway.app import BYTES_PER_PIXEL, LARGEST_REQUEST
+from gateway.settings import Settings
+from launcher.options import Options
 from tests.deploy.commands import DEPLOY, run
+from tests.deploy.reach import End, may_reach
 
 Manifest = dict[str, Any]
 
-VARIANTS = ["base", "overlays/gpu", "overlays/kserve"]
+WHOLE = ["base", "overlays/cpu", "overlays/gpu", "overlays/example"]  # a pod is a whole service
+APART = ["overlays/remote", "overlays/kserve"]  # gateways and Tritons in pods of their own
+VARIANTS = [*WHOLE, *APART]
+MONITORED = ["overlays/cpu", "overlays/gpu", "overlays/example"]
 CUSTOM = {
     "ScaledObject": ScaledObject,
     "ServiceMonitor": ServiceMonitor,
@@ -23,28 +32,51 @@ CUSTOM = {
 }
 NO_SCHEMA = {"InferenceService"}  # no package ships KServe's: its own test is below
 
+OUTSIDE = End()
+PROMETHEUS = End({"app.kubernetes.io/name": "prometheus"}, "monitoring")
+NEIGHBOUR = End({"app.kubernetes.io/name": "other"}, "iqa")
+DNS = [
+    End({"k8s-app": "kube-dns"}, "kube-system", "10.96.0.10"),
+    End(address="169.254.20.10"),  # NodeLocal DNSCache
+]
+
 
 @cache
 def build(variant: str) -> list[Manifest]:
     return list(yaml.safe_load_all(run("kubectl", "kustomize", f"deploy/kubernetes/{variant}")))
 
 
-def find(variant: str, kind: str, name: str) -> Manifest:
-    (found,) = [
-        manifest
-        for manifest in build(variant)
-        if manifest["kind"] == kind and manifest["metadata"]["name"] == name
-    ]
+def of_kind(variant: str, kind: str) -> dict[str, Manifest]:
+    return {each["metadata"]["name"]: each for each in build(variant) if each["kind"] == kind}
+
+
+def pods(variant: str) -> dict[str, Manifest]:
+    """The pods that Deployments and KServe start, by name: labels and specification."""
+    found = {
+        name: each["spec"]["template"] for name, each in of_kind(variant, "Deployment").items()
+    }
+    for each in of_kind(variant, "InferenceService").values():
+        labels = {"serving.kserve.io/inferenceservice": each["metadata"]["name"]}
+        found["triton"] = {"metadata": {"labels": labels}, "spec": each["spec"]["predictor"]}
     return found
 
 
-def pod(variant: str, name: str) -> Manifest:
-    """The pod that a Deployment, or KServe, starts."""
-    if (variant, name) == ("overlays/kserve", "triton"):
-        spec: Manifest = find(variant, "InferenceService", "iqa")["spec"]["predictor"]
-    else:
-        spec = find(variant, "Deployment", name)["spec"]["template"]["spec"]
-    return spec
+def containers(variant: str) -> dict[str, Manifest]:
+    """Of all pods, by what they run."""
+    return {
+        "triton" if "iqa-triton" in container["image"] else "gateway": container
+        for pod in pods(variant).values()
+        for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+    }
+
+
+def end(variant: str, pod: str) -> End:
+    return End(pods(variant)[pod]["metadata"]["labels"], "iqa", "10.0.0.1")
+
+
+def mebibytes(quantity: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", quantity).groups()  # type: ignore[union-attr]  # or fails
+    return int(number) * {"Mi": 1, "Gi": 1024}[unit]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -60,96 +92,211 @@ def test_manifests_fit_the_schemas(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("name", ["gateway", "triton"])
-def test_pods_are_confined(variant: str, name: str) -> None:
-    spec = pod(variant, name)
-    assert spec["securityContext"]["runAsNonRoot"]
-    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert spec["automountServiceAccountToken"] is False
-    (container,) = spec["containers"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert set(container["resources"]["requests"]) >= {"cpu", "memory"}
-    assert "memory" in container["resources"]["limits"]
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert "httpGet" in container[probe]
+def test_pods_are_confined(variant: str) -> None:
+    (namespace,) = of_kind(variant, "Namespace").values()
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for pod in pods(variant).values():
+        spec = pod["spec"]
+        assert spec["securityContext"]["runAsNonRoot"]
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+    for container in containers(variant).values():
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert set(container["resources"]["requests"]) >= {"cpu", "memory"}
+        assert "memory" in container["resources"]["limits"]
+        assert container["image"].endswith((f":{iqa.__version__}", f":{iqa.__version__}-cpu"))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("name", ["gateway", "triton"])
-def test_a_pod_has_time_to_leave_and_to_answer(variant: str, name: str) -> None:
-    spec = pod(variant, name)
-    leaving = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    drain = 30  # --exit-timeout-secs of Triton, --timeout-graceful-shutdown of uvicorn
-    assert spec["terminationGracePeriodSeconds"] > leaving + drain
-    if name == "triton":
-        script = (DEPLOY / "iqa-triton").read_text()
-        age = int(script.split("--grpc-max-connection-age=")[1].split()[0]) / 1000
-        assert leaving > age + 5  # seconds that a cluster's DNS keeps an answer
+def test_probes_tell_alive_from_ready(variant: str) -> None:
+    """A gateway whose Triton is away is not ready, but must not be killed for that."""
+    gateway, triton = containers(variant)["gateway"], containers(variant)["triton"]
+    assert gateway["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert gateway["startupProbe"]["httpGet"]["path"] == "/healthz"
+    assert gateway["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert triton["livenessProbe"]["httpGet"]["path"] == "/v2/health/live"
+    assert triton["startupProbe"]["httpGet"]["path"] == "/v2/health/ready"
+
+
+@pytest.mark.parametrize("variant", WHOLE)
+def test_a_pod_is_a_whole_service(variant: str) -> None:
+    (pod,) = pods(variant).values()
+    gateway, triton = containers(variant)["gateway"], containers(variant)["triton"]
+    mounts = [
+        {mount["mountPath"]: mount["name"] for mount in each["volumeMounts"]}
+        for each in (gateway, triton)
+    ]
+    assert mounts[0]["/dev/shm"] == mounts[1]["/dev/shm"]  # noqa: S108  (a path in a container)
+    assert mounts[0]["/tmp"] != mounts[1]["/tmp"]  # noqa: S108
+    assert "--allow-client-shm=true" in triton["args"]
+    environment = {entry["name"]: entry["value"] for entry in gateway["env"]}
+    assert environment["IQA_TRITON_URL"] == "127.0.0.1:8101"
+    assert f">{environment['IQA_TRITON_KEY_FILE']})" in (DEPLOY / "iqa-triton").read_text()
+    # A sidecar starts before the others and ends after them.
+    assert pod["spec"]["initContainers"] == [triton]
+    assert triton["restartPolicy"] == "Always"
+    (service,) = (each for name, each in of_kind(variant, "Service").items() if name == "iqa")
+    assert [port["targetPort"] for port in service["spec"]["ports"]] == [8000]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_services_budgets_and_policies_select_the_pods_that_exist(variant: str) -> None:
-    labels = {
-        "gateway": {"app.kubernetes.io/name": "gateway"},
-        "triton": {"serving.kserve.io/inferenceservice": "iqa"}
-        if variant == "overlays/kserve"
-        else {"app.kubernetes.io/name": "triton"},
-    }
-    for name, expected in labels.items():
-        assert find(variant, "Service", name)["spec"]["selector"] == expected
-        budget = find(variant, "PodDisruptionBudget", name)
-        assert budget["spec"]["selector"]["matchLabels"] == expected
-        policy = find(variant, "NetworkPolicy", name)
-        assert policy["spec"]["podSelector"]["matchLabels"] == expected
-    to_triton = find(variant, "NetworkPolicy", "gateway")["spec"]["egress"][0]
-    assert to_triton["to"] == [{"podSelector": {"matchLabels": labels["triton"]}}]
+def test_shared_memory_holds_what_its_users_may_put_there(variant: str) -> None:
+    settings = Settings()
+    largest = settings.max_pixels * BYTES_PER_PIXEL * LARGEST_REQUEST >> 20
+    for name, pod in pods(variant).items():
+        sizes = {
+            volume["name"]: mebibytes(volume["emptyDir"]["sizeLimit"])
+            for volume in pod["spec"]["volumes"]
+        }
+        for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
+            shared = [
+                sizes[mount["name"]]
+                for mount in container["volumeMounts"]
+                if mount["mountPath"] == "/dev/shm"  # noqa: S108
+            ]
+            if variant in APART and name == "gateway":
+                assert shared == []
+            else:
+                workers = int(environment(variant).get("IQA_WORKERS", 1))
+                # The slots, Triton's copy of them, and inline pixels for the Python backend.
+                assert shared[0] >= workers * (2 * settings.shm_megabytes + largest)
+
+
+def environment(variant: str) -> dict[str, str]:
+    return {entry["name"]: entry["value"] for entry in containers(variant)["gateway"]["env"]}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_only_the_gateway_and_prometheus_reach_triton(variant: str) -> None:
-    assert find(variant, "NetworkPolicy", "default-deny")["spec"] == {
-        "podSelector": {},
-        "policyTypes": ["Ingress", "Egress"],
-    }
-    calls, scrapes = find(variant, "NetworkPolicy", "triton")["spec"]["ingress"]
-    gateway = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "gateway"}}}
-    assert calls == {"from": [gateway], "ports": [{"port": 8101}]}
-    assert scrapes["ports"] == [{"port": 8102}]
-    assert "--allow-client-shm" not in yaml.safe_dump(pod(variant, "triton"))
+def test_a_pod_has_time_to_leave_and_to_answer(variant: str) -> None:
+    drain = Options().drain_seconds
+    for name, pod in pods(variant).items():
+        (container,) = pod["spec"]["containers"]
+        leaving = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert pod["spec"]["terminationGracePeriodSeconds"] > leaving + drain + 5
+        if name == "triton":
+            script = (DEPLOY / "iqa-triton").read_text()
+            assert f"--exit-timeout-secs={drain}" in script
+            age = int(script.split("--grpc-max-connection-age=")[1].split()[0]) / 1000
+            assert leaving > age + 5  # seconds that a cluster's DNS keeps an answer
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_gateway_balances_over_a_headless_service(variant: str) -> None:
-    service = find(variant, "Service", "triton")["spec"]
+def test_services_budgets_and_scalers_select_pods_that_exist(variant: str) -> None:
+    labels = {name: pod["metadata"]["labels"] for name, pod in pods(variant).items()}
+    for service in of_kind(variant, "Service").values():
+        assert any(service["spec"]["selector"].items() <= each.items() for each in labels.values())
+    budgets = of_kind(variant, "PodDisruptionBudget")
+    assert set(budgets) == set(labels)
+    for name, budget in budgets.items():
+        assert budget["spec"]["selector"]["matchLabels"].items() <= labels[name].items()
+    scalers = of_kind(variant, "HorizontalPodAutoscaler") | of_kind(variant, "ScaledObject")
+    deployments = of_kind(variant, "Deployment")
+    for scaler in scalers.values():
+        target = deployments[scaler["spec"]["scaleTargetRef"]["name"]]
+        assert "replicas" not in target["spec"]  # they are the autoscaler's
+
+
+@pytest.mark.parametrize("variant", WHOLE)
+def test_of_a_whole_service_only_the_gateway_is_reachable(variant: str) -> None:
+    manifests, pod = build(variant), end(variant, "iqa")
+    for somebody in (OUTSIDE, NEIGHBOUR, PROMETHEUS, pod):
+        assert may_reach(manifests, somebody, pod, 8000) is (somebody not in (NEIGHBOUR, pod))
+        assert not may_reach(manifests, somebody, pod, 8100)
+        assert not may_reach(manifests, somebody, pod, 8101)
+        assert may_reach(manifests, somebody, pod, 8102) is (somebody == PROMETHEUS)
+    for target in (OUTSIDE, NEIGHBOUR, PROMETHEUS, *DNS):
+        for port in (53, 80, 443, 8101):
+            assert not may_reach(manifests, pod, target, port)
+
+
+@pytest.mark.parametrize("variant", APART)
+def test_of_pods_apart_only_gateways_reach_tritons(variant: str) -> None:
+    manifests = build(variant)
+    gateway, triton = end(variant, "gateway"), end(variant, "triton")
+    for somebody in (OUTSIDE, NEIGHBOUR, PROMETHEUS, gateway):
+        assert may_reach(manifests, somebody, gateway, 8000) is (somebody in (OUTSIDE, PROMETHEUS))
+        assert not may_reach(manifests, somebody, triton, 8100)
+        assert may_reach(manifests, somebody, triton, 8101) is (somebody == gateway)
+        assert may_reach(manifests, somebody, triton, 8102) is (somebody == PROMETHEUS)
+    for server in DNS:
+        for protocol in ("UDP", "TCP"):
+            assert may_reach(manifests, gateway, server, 53, protocol)
+        assert not may_reach(manifests, gateway, server, 443)
+        assert not may_reach(manifests, triton, server, 53)
+    for port in (53, 80, 443, 8101):
+        assert not may_reach(manifests, gateway, OUTSIDE, port)
+        assert not may_reach(manifests, triton, OUTSIDE, port)
+
+
+@pytest.mark.parametrize("variant", APART)
+def test_gateways_apart_balance_over_a_headless_service(variant: str) -> None:
+    service = of_kind(variant, "Service")["triton"]["spec"]
     assert service["clusterIP"] == "None"
-    environment = {
-        entry["name"]: entry["value"] for entry in pod(variant, "gateway")["containers"][0]["env"]
-    }
-    assert environment["IQA_TRITON_URL"] == "dns:///triton:8101"
+    assert environment(variant)["IQA_TRITON_URL"] == "dns:///triton:8101"
     assert 8101 in [port["port"] for port in service["ports"]]
+    assert "--allow-client-shm" not in yaml.safe_dump(containers(variant)["triton"])
 
 
-def test_tritons_on_gpus_are_scaled_by_queue_time() -> None:
-    (container,) = pod("overlays/gpu", "triton")["containers"]
-    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    deployment = find("overlays/gpu", "Deployment", "triton")
-    assert "replicas" not in deployment["spec"]  # they are the autoscaler's
-    scaled = find("overlays/gpu", "ScaledObject", "triton")["spec"]
-    assert scaled["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+@pytest.mark.parametrize("variant", MONITORED)
+def test_prometheus_finds_both_halves_of_a_pod(variant: str) -> None:
+    monitor = of_kind(variant, "ServiceMonitor")["iqa"]
+    services = [
+        service["spec"]
+        for service in of_kind(variant, "Service").values()
+        if monitor["spec"]["selector"]["matchLabels"].items()
+        <= service["metadata"]["labels"].items()
+    ]
+    (service,) = services
+    ports = {port["name"]: port["targetPort"] for port in service["ports"]}
+    scraped = {
+        endpoint["relabelings"][0]["replacement"]: ports[endpoint["port"]]
+        for endpoint in monitor["spec"]["endpoints"]
+    }
+    assert scraped == {"gateway": 8000, "triton": 8102}
+    # What kube-prometheus-stack selects by, unless told otherwise.
+    for kind in ("ServiceMonitor", "PrometheusRule"):
+        labels = of_kind(variant, kind)["iqa"]["metadata"]["labels"]
+        assert labels["release"] == "kube-prometheus-stack"
+
+
+def test_on_gpus_a_pod_has_one_and_queue_time_scales() -> None:
+    triton = containers("overlays/gpu")["triton"]
+    assert triton["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert triton["image"].endswith(f":{iqa.__version__}")
+    scaled = of_kind("overlays/gpu", "ScaledObject")["iqa"]["spec"]
     assert "nv_inference_queue_duration_us" in scaled["triggers"][0]["metadata"]["query"]
+    assert of_kind("overlays/gpu", "HorizontalPodAutoscaler") == {}  # two would pull at the number
 
 
-def test_kserve_starts_what_the_base_would() -> None:
-    ours, kserves = pod("base", "triton"), pod("overlays/kserve", "triton")
+@pytest.mark.parametrize("variant", [*APART, "base", "overlays/cpu", "overlays/example"])
+def test_without_gpus_nothing_asks_for_one(variant: str) -> None:
+    assert "nvidia.com/gpu" not in yaml.safe_dump_all(build(variant))
+    assert containers(variant)["triton"]["image"].endswith("-cpu")
+
+
+def test_the_example_has_tls_and_keys() -> None:
+    (ingress,) = of_kind("overlays/example", "Ingress").values()
+    hosts = [rule["host"] for rule in ingress["spec"]["rules"]]
+    assert ingress["spec"]["tls"][0]["hosts"] == hosts
+    (path,) = ingress["spec"]["rules"][0]["http"]["paths"]
+    service = of_kind("overlays/example", "Service")[path["backend"]["service"]["name"]]
+    names = [port["name"] for port in service["spec"]["ports"]]
+    assert path["backend"]["service"]["port"]["name"] in names
+    gateway = containers("overlays/example")["gateway"]
+    assert gateway["envFrom"] == [{"secretRef": {"name": "iqa-api-keys"}}]
+    assert of_kind("overlays/example", "Secret") == {}  # a key that is published is none
+
+
+def test_kserve_starts_what_would_run_without_it() -> None:
+    ours, kserves = (pods(variant)["triton"]["spec"] for variant in APART)
     assert kserves["volumes"] == ours["volumes"]
     assert kserves["securityContext"] == ours["securityContext"]
     (our,), (kserve,) = ours["containers"], kserves["containers"]
     assert kserve["name"] == "kserve-container"
     for field in ("image", "resources", "volumeMounts", "lifecycle", "securityContext"):
         assert kserve[field] == our[field]
-    kinds = [manifest["kind"] for manifest in build("overlays/kserve")]
-    assert kinds.count("Deployment") == 1  # the gateway's
+    assert set(of_kind("overlays/kserve", "Deployment")) == {"gateway"}

@@ -15,6 +15,7 @@ TRITON_METRICS = {
     "nv_cpu_memory_used_bytes",
     "nv_cpu_memory_total_bytes",
 }
+TRITON_LABELS = {"model", "version", "reason"}
 # Beside a GPU: docs/user_guide/metrics.md of triton-inference-server/server.
 GPU_METRICS = {
     "nv_gpu_utilization",
