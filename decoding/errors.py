@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class DecodingError(Exception):
     """A file that is not decoded.
@@ -16,3 +19,20 @@ class DecodingError(Exception):
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+
+
+@contextmanager
+def decoder_errors() -> Iterator[None]:
+    """Turn what a decoder raises on a damaged file into a `DecodingError`."""
+    try:
+        yield
+    except DecodingError:
+        raise
+    except MemoryError as error:
+        raise DecodingError(
+            "out_of_memory", "No memory for this size now: try again, or smaller."
+        ) from error
+    except Exception as error:  # each of Pillow's readers raises what its parser stumbles over
+        raise DecodingError(
+            "invalid_image", "The image is damaged or incomplete: send it again."
+        ) from error

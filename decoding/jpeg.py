@@ -1,61 +1,88 @@
-"""Reads what a JPEG's decoder does not tell: how the picture is turned, and in how many scans."""
+"""JPEGs, by libjpeg-turbo, straight into their destination."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from functools import partial
 
-from decoding.errors import DecodingError
-from decoding.tiff import UPRIGHT, exif_orientation
+import numpy as np
+import simplejpeg
+from PIL import Image
 
-SEGMENTS = 1000  # most; cameras write a dozen, a large colour profile takes as many again
-SCANS = 100  # most; encoders write ten
+from decoding import colour
+from decoding.errors import decoder_errors
+from decoding.jpeg_header import read_header
+from decoding.orientation import TURNS, UPRIGHT, upright_size
+from decoding.pictures import WHITE, Colour, Pixels, write
+from decoding.pillow import PillowPicture
 
-# What libjpeg takes for the next marker: others it skips, as it does a byte of data that is 0xFF.
-MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
-END, START_OF_SCAN, APP1 = 0xD9, 0xDA, 0xE1
-SINGLE_SCAN_FRAMES = (0xC0, 0xC1, 0xC9)  # baseline, extended sequential, arithmetic
-EXIF = b"Exif\0\0"
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a JPEG says of itself.
-
-    Attributes:
-        orientation: 1 to 8, by its Exif data; 1 (upright) where they say nothing.
-        is_progressive: it comes in several scans.
-    """
-
-    orientation: int
-    is_progressive: bool
+SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}  # that libjpeg-turbo decodes to, by components
+MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
+END = b"\xff\xd9"
+CUT_OFF = "Premature end of JPEG file"
+UNKNOWN_SAMPLING = "Could not determine subsampling level"
 
 
-def read_header(data: memoryview) -> Header:
-    """Walk the marker segments (ITU-T T.81, annex B), as far as there may be a further scan.
+def is_jpeg(data: memoryview) -> bool:
+    """Whether the file starts as a JPEG does."""
+    return bytes(data[:3]) == b"\xff\xd8\xff"
 
-    Each scan costs a pass over all pixels, however few bytes it has, and each segment a turn here:
-    a file with more of them than any encoder writes is refused.
 
-    Raises:
-        DecodingError: `invalid_image`, there are too many.
-    """
-    orientation, components, scans, position = None, None, 0, 2
-    for _ in range(SEGMENTS):
-        match = MARKER.search(data, position)
-        if match is None or match[1][0] == END:
-            return Header(orientation or UPRIGHT, scans > 1)
-        marker, start = match[1][0], match.end()
-        content = data[start + 2 : start + int.from_bytes(data[start : start + 2], "big")]
-        if marker == START_OF_SCAN:
-            scans += 1
-            if scans > SCANS:
-                raise DecodingError("invalid_image", f"Send a JPEG of at most {SCANS} scans.")
-            if content[:1] == components:
-                return Header(orientation or UPRIGHT, is_progressive=False)
-        elif marker in SINGLE_SCAN_FRAMES:
-            components = content[5:6]
-        elif marker == APP1 and orientation is None and content[: len(EXIF)] == EXIF:
-            orientation = exif_orientation(content[len(EXIF) :])
-        position = start + 2 + len(content)
-    raise DecodingError("invalid_image", f"Send a JPEG of at most {SEGMENTS} segments.")
+class JpegPicture:
+    """A JPEG; see `Picture`. A file of which libjpeg-turbo says that it is damaged is refused."""
+
+    has_alpha = False
+
+    def __init__(self, data: memoryview, *, luma_only: bool, colours: Colour) -> None:
+        header = read_header(data)
+        self._data = data
+        self._space = SPACES[header.components]
+        self._conversion = (
+            colour.conversion(header.profile, MODES[self._space]) if colours == "srgb" else None
+        )
+        if luma_only and self._space == "RGB" and self._conversion is None:
+            self._space = "GRAY"
+        self._orientation = header.orientation
+        self._colours = colours
+        self.channels = 1 if self._space == "GRAY" else 3
+        self.is_fast = not (header.is_progressive or self._conversion or self._space == "CMYK")
+        self.height, self.width = upright_size(header.height, header.width, header.orientation)
+
+    def decode(self, out: Pixels, background: int = WHITE) -> bool:
+        """Write the pixels; see `Picture`."""
+        as_stored = self._space != "CMYK" and self._conversion is None
+        direct = as_stored and self._orientation == UPRIGHT and out.shape[2] == self.channels
+        with decoder_errors():
+            try:
+                pixels = self._decoded(out if direct else None)
+            except ValueError as error:
+                if UNKNOWN_SAMPLING not in str(error):
+                    raise
+                return PillowPicture(self._data, self._colours).decode(out, background)
+            if not direct:
+                write(TURNS[self._orientation](self._converted(pixels)), out)
+        return False
+
+    def _decoded(self, buffer: Pixels | None) -> Pixels:
+        """The pixels `[H, W, C]` as they are stored.
+
+        Raises:
+            ValueError: libjpeg-turbo complains about the file. That it lacks its end is no
+                complaint if nothing else is lacking, which shows once the end is there.
+        """
+        decode = partial(simplejpeg.decode_jpeg, colorspace=self._space, buffer=buffer)
+        try:
+            return decode(self._data)
+        except ValueError as error:
+            if CUT_OFF not in str(error):
+                raise
+        return decode(b"".join((self._data, END)))
+
+    def _converted(self, pixels: Pixels) -> Pixels:
+        """The same in grey or RGB, and in sRGB where the picture has another profile."""
+        if self._space == "CMYK":
+            inks = Image.fromarray(255 - pixels, "CMYK")  # Adobe's files have them inverted
+            convert = self._conversion or (lambda image: image.convert("RGB"))
+            return np.asarray(convert(inks))
+        if self._conversion is not None:
+            colour.convert_rows(pixels, self._conversion)
+        return pixels

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from decoding.pictures import Picture, is_jpeg, open_picture
+from decoding import Picture, open_picture
+from decoding.jpeg import is_jpeg
 from gateway.admission import Admission, Deadline
 from gateway.http.problems import Problem
 from gateway.settings import Settings

@@ -15,7 +15,7 @@ from functools import partial
 from math import prod
 from typing import NamedTuple
 
-from decoding.pictures import Picture, Pixels
+from decoding import Picture, Pixels
 from gateway.admission import Deadline
 from gateway.http.problems import Problem
 from gateway.observability.telemetry import DECODE, INFERENCE, WAIT

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
+import simplejpeg
 import skimage.data
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from decoding.pictures import FORMATS
+from decoding import FORMATS
 from tests.hostile import files
 from tests.hostile.files import Pixels, encoded
 
 SIDE = 200
-LOSSY = ("JPEG", "WEBP", "AVIF")
 APP1, COMMENT = 0xE1, 0xFE
 ORIENTATION = 0x0112
 
@@ -81,6 +82,8 @@ def damaged() -> Iterator[Entry]:
             flipped[position] ^= 1 << int(random.integers(8))
             file = bytes(flipped)
             try:
+                if kind == "JPEG":  # Pillow does not hear of libjpeg-turbo's complaints
+                    simplejpeg.decode_jpeg(file, strict=True)
                 expected: Pixels | str = decoded(file)
             except (OSError, RuntimeError, SyntaxError, ValueError):
                 expected = "invalid_image"
@@ -166,7 +169,7 @@ def lies() -> Iterator[Entry]:
     yield Entry("TIFF without a directory", b"II*\0" + struct.pack("<I", 1 << 31), none)
     far = b"II+\0" + struct.pack("<HHQ", 8, 0, 2**64 - 1)
     yield Entry("BigTIFF with its directory beyond everything", far, none)
-    yield Entry("BigTIFF in the other byte order", b"MM\0+" + far[4:], none)
+    yield Entry("BigTIFF in the other byte order", b"MM\0+" + far[4:], "unsupported_format")
     frame = files.gif_frame(0xFFFF, 0xFFFF)
     yield Entry("GIF of the largest size", files.gif(0xFFFF, 0xFFFF, frame), "too_many_pixels")
     yield Entry("GIF of no width", files.gif(0, SIDE, files.gif_frame(0, SIDE)), none)
@@ -185,9 +188,7 @@ def lies() -> Iterator[Entry]:
         sides = struct.pack(">HH", height, width)
         yield Entry(f"JPEG {name}", jpeg[:frame_at] + sides + jpeg[frame_at + 4 :], code)
     more = jpeg[:frame_at] + struct.pack(">HH", 2 * SIDE, SIDE + 20) + jpeg[frame_at + 4 :]
-    yield Entry(
-        "JPEG with too few rows", more, decoded(more)
-    )  # its end is there: grey is filled in
+    yield Entry("JPEG with too few rows", more, none)
     size_at = avif.index(b"ispe") + 8  # width, height
     for name, side, code in (
         ("of the largest size", 2**32 - 1, none),
@@ -211,6 +212,7 @@ def disguises() -> Iterator[Entry]:
             ("../../etc/passwd", "application/x-php"),
             ('%00"; DROP', "text/html"),
             ("", "no type at all"),
+            ("IMG_0001.jpg", "image/jpeg"),
         ),
         strict=True,
     ):
@@ -282,20 +284,23 @@ def modes() -> Iterator[Entry]:
     for image, kinds, pixels in (
         (bilevel, ("PNG", "BMP", "TIFF"), np.asarray(bilevel.convert("L"))[:, :, None]),
         (light, ("PNG", "BMP", "TIFF"), grey()),
-        (la, ("PNG", "TIFF"), grey()),
+        (la, ("PNG", "TIFF"), over_white(la)),
         (palette, ("PNG", "BMP", "TIFF", "GIF"), painted),
-        (pa, ("TIFF",), painted),
+        (pa, ("TIFF",), over_white(pa)),
         (colour, ("PNG", "BMP", "TIFF"), photograph()),
-        (rgba, ("PNG", "TIFF"), photograph()),
+        (rgba, ("PNG", "TIFF"), over_white(rgba)),
         (cmyk, ("TIFF",), np.asarray(cmyk.convert("RGB"))),
         (ycbcr, ("TIFF",), np.asarray(ycbcr.convert("RGB"))),
     ):
         for kind in kinds:
             yield Entry(f"{image.mode} in {kind}", encoded(image, kind), pixels)
-    transparent = encoded(palette, "PNG", transparency=bytes(range(200)))
-    yield Entry("P with transparency in PNG", transparent, painted)
-    yield Entry("RGBA in WebP", encoded(rgba, "WEBP", lossless=True, exact=True), photograph())
-    for image, kind in ((cmyk, "JPEG"), (ycbcr, "JPEG"), (light, "JPEG"), (rgba, "AVIF")):
+    opacities = bytes(range(200))
+    file = encoded(palette, "PNG", transparency=opacities)
+    entries = palette.copy()
+    entries.info["transparency"] = opacities
+    yield Entry("P with transparency in PNG", file, over_white(entries))
+    yield Entry("RGBA in WebP", encoded(rgba, "WEBP", lossless=True), over_white(rgba))
+    for image, kind in ((cmyk, "JPEG"), (ycbcr, "JPEG"), (light, "JPEG")):
         file = encoded(image, kind)
         yield Entry(f"{image.mode} in {kind}", file, decoded(file))
     for mode in ("F", "I"):
@@ -306,9 +311,9 @@ def modes() -> Iterator[Entry]:
 def rare_codings() -> Iterator[Entry]:
     """What encoders can write but seldom do."""
     deep = photograph().astype(np.uint16) * 256 + np.arange(SIDE + 20, dtype=np.uint16)[:, None]
-    scaled = ((deep[:, :, :1].astype(np.uint32) + 128) // 257).astype(np.uint8)
+    scaled = rounded(deep[:, :, :1])
     yield Entry("grey PNG of 16 bits", files.png_16_bit(deep[:, :, :1]), scaled)
-    yield Entry("RGB PNG of 16 bits", files.png_16_bit(deep), (deep >> 8).astype(np.uint8))
+    yield Entry("RGB PNG of 16 bits", files.png_16_bit(deep), rounded(deep))
     yield Entry("I;16 in TIFF", encoded(Image.fromarray(deep[:, :, 0]), "TIFF"), scaled)
     yield Entry("interlaced PNG", files.interlaced_png(grey()), grey())
     for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
@@ -377,6 +382,19 @@ def noise(count: int) -> bytes:
 def shaped(data: bytes, height: int, width: int) -> Pixels:
     """The first bytes as a grey picture."""
     return np.frombuffer(data, np.uint8, height * width).reshape(height, width, 1)
+
+
+def rounded(samples: NDArray[np.uint16]) -> Pixels:
+    """Samples of 16 bits in 8."""
+    return np.round(samples / 257).astype(np.uint8)
+
+
+def over_white(image: Image.Image) -> Pixels:
+    """A picture with transparency as a white page shows it."""
+    pixels = np.asarray(image.convert("RGBA")).astype(float)
+    alpha = pixels[:, :, 3:] / 255
+    over = np.round(pixels[:, :, :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    return over[:, :, :1] if image.mode == "LA" else over
 
 
 def flat_png(*extra: bytes) -> bytes:

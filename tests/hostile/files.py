@@ -10,6 +10,7 @@ from io import BytesIO
 
 import jpeglib
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -28,13 +29,16 @@ SHORT, LONG, UNDEFINED = 3, 4, 7  # types of TIFF
 
 
 def encoded(image: Image.Image | Pixels, kind: str, **options: object) -> bytes:
-    """What Pillow writes."""
+    """What Pillow and, of HEIC, libheif write."""
     if not isinstance(image, Image.Image):
         image = Image.fromarray(image.squeeze())
     if kind == "AVIF":
         options = {"speed": 10} | options
     buffer = BytesIO()
-    image.save(buffer, kind, **options)
+    if kind == "HEIF":
+        pillow_heif.from_pillow(image).save(buffer, **options)
+    else:
+        image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 

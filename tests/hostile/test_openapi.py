@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from decoding.pictures import FORMATS
+from decoding import FORMATS
 from tests.conftest import RunningService
 from tests.hostile.corpus import photograph
 from tests.hostile.files import encoded

@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect
 from tritonclient.grpc import service_pb2 as protocol
 
 import iqa
+from decoding import open_picture
 from decoding.errors import DecodingError
-from decoding.pictures import open_picture
 from gateway.admission import HUNG_UP, Deadline
 from gateway.http.problems import Problem
 from gateway.stacks import Item, Kind, Stacks
