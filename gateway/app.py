@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         region_bytes=settings.shm_megabytes << 20,
         largest_slot=settings.max_pixels * BYTES_PER_PIXEL * LARGEST_REQUEST,
         key_file=settings.triton_key_file,
-        around=spans.around_inference(settings.triton_url) if spans else None,
+        interceptors=[spans.of_inferences(settings.triton_url)] if spans else [],
     )
     admission = Admission(settings.max_in_flight, settings.max_held_bytes)
 

@@ -12,7 +12,7 @@ import triton_python_backend_utils as pb_utils
 from iqa.metric import Metric, Scores
 from iqa.parallel import available_cores
 from serving.device import assigned
-from serving.inputs import images, spare_copies
+from serving.inputs import images
 from serving.split import Answer, split
 
 SCORE, MAP = "SCORE", "MAP"
@@ -37,7 +37,6 @@ class ScoringModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Take the device that Triton gives; refuse one that is not there."""
-        spare_copies()
         config = json.loads(args["model_config"])
         parameters = config["parameters"]
         instances = sum(group["count"] for group in config["instance_group"])

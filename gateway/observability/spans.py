@@ -5,9 +5,8 @@ Names and attributes are those of the semantic conventions for HTTP servers and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from importlib.metadata import entry_points, version
 from typing import Any
 
@@ -22,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.observability import tracing
 from gateway.observability.telemetry import PROBES, Stage
-from gateway.triton.client import INFER, Call
+from gateway.triton.client import INFER
 
 PACKAGE = "iqa-service"
 EXPORTERS = "opentelemetry_traces_exporter"  # entry points of what is installed
@@ -64,9 +63,9 @@ class Spans:
 
         stage.time = traced
 
-    def around_inference(self, server: str) -> Callable[[Call], Call]:
-        """Puts a span around each call of a Triton, and hands the trace on with it."""
-        return partial(_InferenceSpans, self._tracer, server)
+    def of_inferences(self, server: str) -> grpc.aio.UnaryUnaryClientInterceptor:
+        """Puts a span around each inference, and hands the trace on with it."""
+        return _InferenceSpans(self._tracer, server)
 
 
 class _RequestSpans:
@@ -106,33 +105,31 @@ class _RequestSpans:
                     span.set_attribute("http.route", route)
 
 
-class _InferenceSpans:
-    def __init__(self, tracer: trace.Tracer, server: str, call: Call) -> None:
+class _InferenceSpans(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # untyped
+    def __init__(self, tracer: trace.Tracer, server: str) -> None:
         self._tracer = tracer
-        self._call = call
         address, _, port = server.rpartition(":")
         self._attributes: dict[str, str | int] = {"rpc.system.name": "grpc", "rpc.method": INFER}
         if port.isdecimal():
             self._attributes |= {"server.address": address, "server.port": int(port)}
 
-    async def __call__(self, request: bytes) -> Any:
+    async def intercept_unary_unary(self, proceed: Any, details: Any, request: Any) -> Any:
         # Triton traces whatever is handed on, sampled or not; and probes belong to no trace.
-        if not trace.get_current_span().is_recording():
-            return await self._call(request)
+        if not trace.get_current_span().is_recording() or details.method != f"/{INFER}".encode():
+            return await proceed(details, request)
         with self._tracer.start_as_current_span(
             INFER, kind=SpanKind.CLIENT, attributes=self._attributes, record_exception=False
         ) as span:
             handed_on: dict[str, str] = {}
             propagate.inject(handed_on)
-            code = "OK"
-            try:
-                return await self._call(request, metadata=tuple(handed_on.items()))
-            except grpc.aio.AioRpcError as error:
-                code = error.code().name
+            metadata = grpc.aio.Metadata(*(details.metadata or ()), *handed_on.items())
+            call = await proceed(details._replace(metadata=metadata), request)
+            code = (await call.code()).name
+            span.set_attribute("rpc.response.status_code", code)
+            if code != "OK":
                 span.set_attribute("error.type", code)
-                raise
-            finally:
-                span.set_attribute("rpc.response.status_code", code)
+                span.set_status(Status(StatusCode.ERROR))
+            return call
 
 
 def _request_attributes(scope: Scope) -> dict[str, str | int]:

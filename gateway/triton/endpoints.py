@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Sequence
 
 # Each endpoint is used in turn; one that answers only errors is left out for a while. Triton
 # refuses with UNAVAILABLE before it works, and a lost connection says the same: a further attempt
@@ -41,13 +42,18 @@ SERVICE_CONFIG = {
     ],
     "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
 }
-SPREAD_OPTIONS: list[tuple[str, str | int]] = [
+Options = Sequence[tuple[str, str | int]]
+OPTIONS: Options = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.http2.bdp_probe", 0),  # its pings cost a tenth of a small call
     # A Triton that comes back is found again within a second.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+]
+SINGLE_OPTIONS: Options = [*OPTIONS, ("grpc.enable_retries", 0)]
+SPREAD_OPTIONS: Options = [
+    *OPTIONS,
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     # A request larger than this could not be sent a second time; the default is 256 KiB.
     ("grpc.per_rpc_retry_buffer_size", (1 << 31) - 1),
@@ -65,6 +71,11 @@ SPREAD_OPTIONS: list[tuple[str, str | int]] = [
 def is_spread(url: str) -> bool:
     """Whether `url` means several Tritons: a list, or a name that may have many addresses."""
     return "," in url or url.startswith("dns:")
+
+
+def options(url: str) -> Options:
+    """How gRPC is to treat what `url` means."""
+    return SPREAD_OPTIONS if is_spread(url) else SINGLE_OPTIONS
 
 
 def target(url: str) -> str:

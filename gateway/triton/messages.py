@@ -43,6 +43,11 @@ def inference(
     return request
 
 
+def has_map(request: protocol.ModelInferRequest) -> bool:
+    """Whether the answer will have as many numbers as the picture has pixels."""
+    return "map" in request.parameters
+
+
 def refer(request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: Slot) -> None:
     """Point the inputs at the slot's shared memory."""
     for given, tensor in zip(request.inputs, tensors, strict=True):
@@ -51,12 +56,15 @@ def refer(request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: 
         given.parameters["shared_memory_byte_size"].int64_param = prod(tensor.shape)
 
 
-def inline(request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: Slot) -> None:
-    """Copy the slot's pixels into the request."""
+def inline(
+    request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: Slot
+) -> protocol.ModelInferRequest:
+    """Copy the slot's pixels into the request; returns it."""
     for given, tensor in zip(request.inputs, tensors, strict=True):
         given.parameters.clear()
         end = tensor.start + prod(tensor.shape)
         request.raw_input_contents.append(slot.memory[tensor.start : end].tobytes())
+    return request
 
 
 def outputs_of(response: protocol.ModelInferResponse) -> Outputs:

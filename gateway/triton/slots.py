@@ -49,7 +49,8 @@ class Region:
     """A block of memory from which slots are cut, first fit, first come first served.
 
     Attributes:
-        key: its name as POSIX shared memory; None for memory of this process alone.
+        key: its name as POSIX shared memory; None for memory of this process alone, and once it
+            was unlinked.
         size: bytes.
         memory: all of it, `[size]`.
     """
@@ -107,7 +108,8 @@ class Region:
     def unlink(self) -> None:
         """Remove the name; the memory goes when the last process that maps it lets go."""
         if self.key:
-            (DIRECTORY / self.key[1:]).unlink(missing_ok=True)
+            _path(self.key).unlink(missing_ok=True)
+            self.key = None
 
     def _serve(self) -> None:
         while self._waiting:
@@ -128,6 +130,11 @@ class Region:
         return None
 
 
+def exists(key: str) -> bool:
+    """Whether there is shared memory of that name."""
+    return _path(key).exists()
+
+
 def remove_leftovers() -> None:
     """Unlink the regions of workers that were killed before they could.
 
@@ -139,12 +146,16 @@ def remove_leftovers() -> None:
             path.unlink()
 
 
+def _path(key: str) -> Path:
+    return DIRECTORY / key[1:]
+
+
 def _private_block(size: int) -> mmap.mmap:
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _shared_block(key: str, size: int) -> mmap.mmap:
-    path = DIRECTORY / key[1:]
+    path = _path(key)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)  # until the mapping, which keeps the file open, goes

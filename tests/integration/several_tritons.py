@@ -20,6 +20,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
+from iqa.catalogue import METRICS
 from tests.deploy.commands import ROOT
 
 SITE = Path(sysconfig.get_path("purelib"))
@@ -55,16 +56,15 @@ dynamic_batching {{ default_queue_policy {{ allow_timeout_override: true max_que
 instance_group [ {{ kind: KIND_CPU }} ]
 """
 INPUT = '{{ name: "{}" data_type: TYPE_UINT8 dims: [ -1, -1, -1 ] allow_ragged_batch: true }}'
-MODELS = {"brisque": ("IMAGE",), "ms_ssim": ("REFERENCE", "DISTORTED")}
 
 
 def write_repository(folder: Path) -> None:
     """Stand-ins with the names and tensors of the service's models."""
-    for model, inputs in MODELS.items():
-        version = folder / model / "1"
+    for metric in METRICS:
+        version = folder / metric.name / "1"
         version.mkdir(parents=True)
         (version / "model.py").write_text(MODEL)
-        declared = ", ".join(map(INPUT.format, inputs))
+        declared = ", ".join(map(INPUT.format, metric.inputs))
         (version.parent / "config.pbtxt").write_text(CONFIG.format(inputs=declared))
 
 

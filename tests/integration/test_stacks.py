@@ -22,7 +22,8 @@ from decoding.errors import DecodingError
 from gateway.admission import HUNG_UP, Deadline
 from gateway.http.problems import Problem
 from gateway.stacks import Item, Kind, Stacks
-from gateway.triton.client import Call, Transport, TritonClient
+from gateway.triton.client import TritonClient
+from gateway.triton.memory import Transport
 from gateway.triton.messages import Outputs
 from tests.conftest import RunningService
 
@@ -96,7 +97,8 @@ class Run:
             transport,
             region_bytes=4 * MEBIBYTE,
             largest_slot=4 * MEBIBYTE,
-            around=self._noting,
+            interceptors=[_Noting(self.shapes, self._refused)],
+            bulky_interceptors=[_NotingBulky(self.shapes)],
         )
         triton.connect()
         try:
@@ -108,17 +110,30 @@ class Run:
         finally:
             await triton.close()
 
-    def _noting(self, call: Call) -> Call:
-        async def noting(request: bytes) -> Any:
-            message = protocol.ModelInferRequest.FromString(request)
-            self.shapes.append(tuple(message.inputs[0].shape))
-            if len(self.shapes) <= self._refused:
+
+class _Noting(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # untyped
+    """Notes the shapes that Triton is asked to score; the first requests are refused for it."""
+
+    def __init__(self, shapes: list[tuple[int, ...]], refused: int) -> None:
+        self._shapes, self._refused = shapes, refused
+
+    async def intercept_unary_unary(self, proceed: Any, details: Any, request: Any) -> Any:
+        if isinstance(request, protocol.ModelInferRequest):
+            self._shapes.append(tuple(request.inputs[0].shape))
+            if len(self._shapes) <= self._refused:
                 nothing = grpc.aio.Metadata()
                 status = grpc.StatusCode.INVALID_ARGUMENT
                 raise grpc.aio.AioRpcError(status, nothing, nothing, "score_undefined: of one")
-            return await call(request)
+        return await proceed(details, request)
 
-        return noting
+
+class _NotingBulky(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # untyped
+    def __init__(self, shapes: list[tuple[int, ...]]) -> None:
+        self._shapes = shapes
+
+    def intercept_unary_unary(self, proceed: Any, details: Any, request: Any) -> Any:
+        self._shapes.append(tuple(request.inputs[0].shape))
+        return proceed(details, request)
 
 
 @pytest.fixture
