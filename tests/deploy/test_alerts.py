@@ -144,7 +144,7 @@ def labels_of(metric: str) -> set[str]:
     if metric in TRITON_METRICS:
         return OF_SCRAPING | TRITON_LABELS
     collectors = REGISTRY._names_to_collectors
-    return OF_SCRAPING | set(collectors[metric]._labelnames)  # type: ignore[attr-defined]  # untyped
+    return OF_SCRAPING | set(collectors[metric]._labelnames)
 
 
 def selectors(node: Any) -> list[Any]:

@@ -1,22 +1,28 @@
 """The shipped weights are the released ones, and nothing else is taken for them."""
 
+import inspect
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from export import brisque_weights
 from export.brisque_weights import (
     COST,
+    FEATURE_RANGES,
     LIBSVM_SHA256,
+    TOLERANCE,
     from_libsvm,
     from_piq,
     largest_difference,
     main,
     save,
 )
-from iqa.brisque.regressor import WEIGHTS, load
+from iqa.brisque.regressor import load
+from perf.baselines.piq_offline import piq
 
 
 def test_the_shipped_weights_are_the_released_model() -> None:
@@ -56,8 +62,45 @@ def test_piqs_download_is_the_same_model() -> None:
     assert largest_difference(from_piq(buffer.getvalue()), regressor) > 1e-4
 
 
+@pytest.mark.parametrize("field", ["gamma", "rho"])
+def test_another_number_of_the_kernel_is_another_model(field: str) -> None:
+    regressor = load()
+    other = replace(regressor, **{field: getattr(regressor, field) + 1e-3})
+    assert largest_difference(other, regressor) > TOLERANCE
+
+
+@pytest.mark.parametrize("bound", ["feature_low", "feature_high"])
+@pytest.mark.parametrize("feature", range(36))
+def test_a_typo_in_a_features_range_is_another_model(bound: str, feature: int) -> None:
+    regressor = load()
+    bounds = getattr(regressor, bound).copy()
+    bounds[feature] += 1e-5
+    assert largest_difference(replace(regressor, **{bound: bounds}), regressor) > TOLERANCE
+
+
+def test_the_ranges_are_those_that_piq_has() -> None:
+    low, high = (torch.tensor(FEATURE_RANGES[:, column])[None] for column in (0, 1))
+    scale = inspect.getmodule(piq.brisque)._scale_features
+    np.testing.assert_allclose(scale(low), -1, atol=1e-5)
+    np.testing.assert_allclose(scale(high), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("change", [0.0, 1.0])
+def test_another_model_is_not_written(
+    change: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    regressor = load()
+    coefficients = torch.tensor(regressor.coefficients[:, None], dtype=torch.float32)
+    coefficients[0] += change
+    buffer = io.BytesIO()
+    torch.save((coefficients, torch.tensor(regressor.vectors, dtype=torch.float32)), buffer)
+    monkeypatch.setattr(brisque_weights, "urlopen", lambda *_, **__: io.BytesIO(buffer.getvalue()))
+    output = tmp_path / "weights.npz"
+    assert main(["--piq", f"--output={output}"]) == (1 if change else 0)
+    assert output.exists() is (not change)
+
+
 def test_the_command_needs_a_source(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([])
     assert "--libsvm" in capsys.readouterr().err
-    assert WEIGHTS.exists()

@@ -108,7 +108,7 @@ def test_who_does_not_end_is_killed(clock: Clock) -> None:
     while "started" not in it.log:
         time.sleep(0.01)
     it.terminate()
-    clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)  # type: ignore[method-assign]
+    clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)
     it.wait(30)
     assert not it.is_alive()
     assert clock.now == pytest.approx(1030, abs=1)
