@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-from starlette.requests import ClientDisconnect
+from typing import TypeVar
 
 from gateway.http.problems import Problem
-from gateway.observability.telemetry import IN_FLIGHT
+from gateway.observability.metrics import IN_FLIGHT
 
-HUNG_UP = "hung_up"  # in the state of a request whose client left before the answer
+Result = TypeVar("Result")
 
 
 class Admission:
@@ -26,8 +23,8 @@ class Admission:
         self.held_bytes = 0
 
     @contextmanager
-    def admit(self, *, images: int = 0, declared_bytes: int = 0) -> Iterator[Room]:
-        """Hold room for `images` while the block runs, and for bytes as they come.
+    def admit(self, *, declared_bytes: int = 0) -> Iterator[Room]:
+        """Give a request room while the block runs, and while its work goes on.
 
         Bytes that are only declared are not held: a few clients that announce large uploads and
         send them slowly would keep everybody else out.
@@ -36,43 +33,29 @@ class Admission:
             Problem: `overloaded`, there is no room now.
         """
         if (
-            self.in_flight + images > self.max_in_flight
+            self.in_flight >= self.max_in_flight
             or self.held_bytes + declared_bytes > self.max_held_bytes
         ):
             raise _overloaded()
         room = Room(self)
-        self._hold(images, 0)
         try:
             yield room
         finally:
-            self._hold(-images, -room.held_bytes)
-
-    def hold_late(self, work: asyncio.Future[Any], held_bytes: int) -> None:
-        """Hold room for an image whose work goes on after its request was answered."""
-
-        def release(late: asyncio.Future[Any]) -> None:
-            late.exception()  # nobody is left to tell
-            self._hold(-1, -held_bytes)
-
-        self._hold(1, held_bytes)
-        work.add_done_callback(release)
-
-    def _hold(self, images: int, held_bytes: int) -> None:
-        self.in_flight += images
-        self.held_bytes += held_bytes
-        IN_FLIGHT.inc(images)
+            room.leave()
 
 
 class Room:
-    """What one admitted request holds.
+    """What one admitted request holds: of images and of upload bytes.
 
-    Attributes:
-        held_bytes: of its upload.
+    It is given back when the last of its users leaves: the request itself, or work that goes on
+    after the request was answered, because a decoder or Triton cannot be stopped.
     """
 
     def __init__(self, admission: Admission) -> None:
-        self.held_bytes = 0
         self._admission = admission
+        self._users = 1
+        self._images = 0
+        self._held_bytes = 0
 
     def hold(self, received: int) -> None:
         """Hold so many more bytes.
@@ -83,42 +66,33 @@ class Room:
         if self._admission.held_bytes + received > self._admission.max_held_bytes:
             raise _overloaded()
         self._admission.held_bytes += received
-        self.held_bytes += received
+        self._held_bytes += received
 
-
-class Deadline:
-    """The moment by which a request must be answered; at the latest when its client hangs up."""
-
-    def __init__(self, seconds: float, state: Mapping[str, Any]) -> None:
-        """Start the clock; `state` is the request's."""
-        self._end = time.monotonic() + seconds
-        self._state = state
-
-    @property
-    def seconds_left(self) -> float:
-        """Zero or less once the deadline has passed."""
-        return self._end - time.monotonic()
-
-    def remaining(self) -> float:
-        """Seconds left.
+    def take(self, images: int) -> None:
+        """Hold so many more images.
 
         Raises:
-            Problem: `deadline_exceeded`, none are.
-            ClientDisconnect: nobody waits for the answer.
+            Problem: `overloaded`, there is no room for them now.
         """
-        if HUNG_UP in self._state:
-            raise ClientDisconnect
-        seconds = self.seconds_left
-        if seconds <= 0:
-            raise self.exceeded()
-        return seconds
+        if self._admission.in_flight + images > self._admission.max_in_flight:
+            raise _overloaded()
+        self._admission.in_flight += images
+        self._images += images
+        IN_FLIGHT.inc(images)
 
-    @staticmethod
-    def exceeded() -> Problem:
-        """The problem that a late request is answered with."""
-        return Problem(
-            "deadline_exceeded", "The answer took too long: try again, or allow more time."
-        )
+    def until(self, work: asyncio.Future[Result]) -> asyncio.Future[Result]:
+        """Stay held at least until the work, which is returned, has ended."""
+        self._users += 1
+        work.add_done_callback(self.leave)
+        return work
+
+    def leave(self, _: object = None) -> None:
+        """One user less."""
+        self._users -= 1
+        if self._users == 0:
+            self._admission.in_flight -= self._images
+            self._admission.held_bytes -= self._held_bytes
+            IN_FLIGHT.dec(self._images)
 
 
 def _overloaded() -> Problem:

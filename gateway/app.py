@@ -3,54 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Security
-from fastapi.routing import APIRoute
+from fastapi import FastAPI, Request, Security
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from decoding.pictures import warm_up
-from gateway import page
 from gateway.admission import Admission
 from gateway.documentation import DESCRIPTION, UNAUTHORIZED, problem_responses
 from gateway.http.access import guard
 from gateway.http.problems import Problem
+from gateway.http.protocol import HEADER_TIMEOUT
 from gateway.observability import tracing
-from gateway.observability.telemetry import (
-    DECODE,
-    PROBLEMS,
-    WAIT,
-    RequestTelemetry,
-    configure_logging,
-    exposition,
-)
+from gateway.observability.logging import configure_logging
+from gateway.observability.metrics import PROBLEMS, exposition
+from gateway.observability.requests import RequestTelemetry
+from gateway.pipeline import Pipeline
 from gateway.routes import build_router
-from gateway.scoring import Scorer
 from gateway.settings import Settings
 from gateway.triton.client import TritonClient
 from gateway.triton.readiness import Readiness
 
-if TYPE_CHECKING:
-    from gateway.observability.spans import Spans
-
 logger = logging.getLogger(__name__)
 
-# Objects until cyclic garbage is looked for, which neither requests nor their errors make: at
-# Python's 700 that takes over 1% of the time.
-GARBAGE = 20_000
 HUNG_UP = 499  # what nginx logs for a client that left; nobody receives it
 BYTES_PER_PIXEL = 3
 LARGEST_REQUEST = 2  # images
+CONCURRENT_STACKS = 4  # for which there is memory at once, at least
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -64,17 +54,14 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         region_bytes=settings.shm_megabytes << 20,
         largest_slot=settings.max_pixels * BYTES_PER_PIXEL * LARGEST_REQUEST,
         key_file=settings.triton_key_file,
-        interceptors=[spans.of_inferences(settings.triton_url)] if spans else [],
     )
     admission = Admission(settings.max_in_flight, settings.max_held_bytes)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         warm_up()
         triton.connect()
-        gc.freeze()  # what was loaded stays: looking through it again would hold requests up
-        gc.set_threshold(GARBAGE)
-        yield
+        yield {HEADER_TIMEOUT: settings.header_timeout}
         await triton.close()
         if spans:
             await asyncio.to_thread(spans.close)
@@ -87,27 +74,31 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        # Its own spans would double those of OpenTelemetry's middleware, which has all requests.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    # A trace has its own calls of Triton.
-    scorer = Scorer(settings, admission, triton, together=spans is None)
-    router = build_router(settings, admission, scorer, triton)
+    pipeline = Pipeline(settings, triton, (settings.shm_megabytes << 20) // CONCURRENT_STACKS)
+    router = build_router(settings, admission, pipeline, triton)
     if settings.keys():  # for the API page alone: what asks for a key is `guard`
         bearer = Security(HTTPBearer(auto_error=False))
         api.include_router(router, dependencies=[bearer], responses=UNAUTHORIZED)
     else:
         api.include_router(router)
-    api.include_router(page.router)
+    _add_page(api)
     _add_probes(api, Readiness(triton))
     for error in (Problem, HTTPException, ClientDisconnect, Exception):
         api.add_exception_handler(error, answer_error)
-    app = RequestTelemetry(guard(Shortcut(api, router), settings, answer_error))
-    return _traced(app, spans) if spans else app
+    app = RequestTelemetry(guard(api, settings, answer_error))
+    return spans.of_requests(app) if spans else app
 
 
-def _traced(app: ASGIApp, spans: Spans) -> ASGIApp:
-    for stage in (WAIT, DECODE):  # the call of Triton has a span already
-        spans.of_stage(stage)
-    return spans.of_requests(app)
+def _add_page(app: FastAPI) -> None:
+    @app.get("/ui", include_in_schema=False)
+    async def page() -> Response:
+        """The page's own links are relative to a path with its last slash."""
+        return RedirectResponse("ui/")
+
+    app.mount("/ui", StaticFiles(directory=Path(__file__).with_name("ui"), html=True))
 
 
 def _add_probes(app: FastAPI, readiness: Readiness) -> None:
@@ -150,33 +141,3 @@ async def answer_error(request: Request, error: Exception) -> Response:
     response = problem.response(request.state.request_id)
     response.headers.update(headers)
     return response
-
-
-class Shortcut:
-    """ASGI: scoring calls go straight to their handlers, everything else to FastAPI.
-
-    FastAPI knows the same handlers, for its documentation; its own way to them would take a third
-    of the time that the gateway spends on a request.
-    """
-
-    def __init__(self, app: FastAPI, router: APIRouter) -> None:
-        self._app = app
-        routes = [route for route in router.routes if isinstance(route, APIRoute)]
-        self._posts = {route.path: route for route in routes if "POST" in (route.methods or ())}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        route = self._posts.get(scope["path"]) if scope["type"] == "http" else None
-        if route is None or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        scope["route"] = route
-        request = Request(scope, receive)
-        try:
-            response = await route.endpoint(request)
-        except Exception as error:
-            response = await answer_error(request, error)
-        await response(scope, receive, send)
-
-
-app = create_app()

@@ -76,11 +76,11 @@ def worker(
 ) -> Child:
     """A gateway worker that accepts the connections of `listener`."""
     command = [
-        *(sys.executable, "-m", "uvicorn", "gateway.app:app"),
+        *(sys.executable, "-m", "uvicorn", "--factory", "gateway.app:create_app"),
         f"--fd={listener.fileno()}",
         f"--timeout-graceful-shutdown={options.drain_seconds}",
         f"--backlog={BACKLOG}",
-        *("--loop=uvloop", "--http=gateway.http.protocol:OneWriteProtocol", "--lifespan=on"),
+        *("--loop=uvloop", "--http=gateway.http.protocol:BoundedProtocol", "--lifespan=on"),
         *("--no-access-log", "--no-server-header", "--no-proxy-headers"),
     ]
     own_triton = reachable(options.triton_host, options.triton_grpc_port)

@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import TextIO
 
-from gateway.observability.telemetry import JsonFormatter
+from gateway.observability.logging import JsonFormatter
 from launcher.options import Options
 
 progress = logging.getLogger("iqa-serve")

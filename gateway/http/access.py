@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
+from starlette._utils import get_route_path  # what Starlette routes by, so that none slips by
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from gateway.http.problems import Problem
 from gateway.settings import Settings
 
 PROTECTED = ("/api/", "/metrics")  # but not the probes and the pages, which show nothing
+PAGE = "/ui/"
 SCHEME = "bearer"
 
 # The API page runs a script that it carries inline.
@@ -23,6 +25,10 @@ API_PAGE_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
+)
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 POLICY = "default-src 'none'; frame-ancestors 'none'"
 
@@ -54,7 +60,7 @@ class _ApiKeys:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or answer 401."""
-        protected = scope["type"] == "http" and scope["path"].startswith(PROTECTED)
+        protected = scope["type"] == "http" and get_route_path(scope).startswith(PROTECTED)
         if not protected or self._knows(Headers(scope=scope).get("authorization", "")):
             await self._app(scope, receive, send)
             return
@@ -82,14 +88,18 @@ class _BrowserPolicy:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        policy = API_PAGE_POLICY if scope["path"] == "/" else POLICY
+        path = get_route_path(scope)
+        policy = API_PAGE_POLICY if path == "/" else POLICY
+        policy = PAGE_POLICY if path.startswith(PAGE) else policy
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers.setdefault("Referrer-Policy", "no-referrer")
-                headers.setdefault("Content-Security-Policy", policy)
+                headers["Content-Security-Policy"] = policy
+                if path.startswith(PAGE):  # an upgraded service must not meet yesterday's script
+                    headers["Cache-Control"] = "no-cache"
             await send(message)
 
         await self._app(scope, receive, send_with_policy)

@@ -1,75 +1,43 @@
-"""uvicorn's HTTP protocol, but for five things.
+"""uvicorn's HTTP protocol, but for three things that it has no options for.
 
-An answer leaves in one piece: uvicorn writes its headers, then its body, and each write is a system
-call and a packet. A client has limited time for the headers of a request, and for the rest of a
-body that was answered already, and limited bytes: uvicorn's has forever, and as much of the memory
-as it likes. Work learns that its client hung up. And an ordinary upload is read without a stop:
-uvicorn's stops after 64 KiB until the application has taken them.
+A client has limited time and bytes for the headers of a request, and limited time for the rest of a
+body that was answered already. Work learns that its client hung up. And an offer to go on in
+another protocol is ignored: uvicorn's parser would take the rest of the connection for that one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+import sys
 
-from uvicorn.protocols.http import httptools_impl
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.admission import HUNG_UP
-from gateway.settings import Settings
+from gateway.deadline import HUNG_UP
 
-HEADERS_END = b"\r\n\r\n"
-HEADER_TIMEOUT = Settings().header_timeout
+HEADER_TIMEOUT = "header_timeout"  # seconds, in the state that the application's lifespan yields
 HEADER_BYTES = 64 << 10  # most between two pieces of body: address, headers, trailers
-# Bytes that wait for the application to take them.
-httptools_impl.HIGH_WATER_LIMIT = 1 << 20  # type: ignore[attr-defined]
+OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
-class _JoiningTransport:
-    """Holds headers back until the body comes, or for a turn of the event loop."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._held = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._held and data.endswith(HEADERS_END):
-            self._held = data
-            self._loop.call_soon(self._flush)
-        else:
-            self._transport.write(self._held + data)
-            self._held = b""
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if self._held:
-            self._transport.write(self._held)
-            self._held = b""
-
-
-class OneWriteProtocol(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):
     """For uvicorn's option `--http`."""
 
     _deadline: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _data = b""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
-        joining = _JoiningTransport(cast(asyncio.Transport, transport))
-        super().connection_made(cast(asyncio.Transport, joining))
+        super().connection_made(transport)
         self._await_headers()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request; they count as headers while no request waits for its answer."""
         self._header_bytes += len(data)
+        self._data = data
         super().data_received(data)
+        self._data = b""
         if self._header_bytes > HEADER_BYTES:
             self.send_400_response("Too many header bytes.")
         if self.cycle is None or self.cycle.response_complete:
@@ -94,9 +62,29 @@ class OneWriteProtocol(HttpToolsProtocol):
             self.cycle.scope["state"][HUNG_UP] = True
         super().connection_lost(exc)
 
+    def _should_upgrade(self) -> bool:
+        """Have uvicorn call `handle_websocket_upgrade` for each offer, instead of the application.
+
+        It does so once the parser has stopped behind the headers.
+        """
+        return True
+
+    def handle_websocket_upgrade(self) -> None:
+        """Read the request as if nothing had been offered."""
+        stopped = sys.exception()
+        assert isinstance(stopped, httptools.HttpParserUpgrade)
+        rest = self._data[stopped.args[0] :]
+        head = [self.scope["method"].encode(), b" ", self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            if name not in OFFER:
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        super().data_received(b"".join([*head, b"\r\n", rest]))
+
     def _await_headers(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(HEADER_TIMEOUT, self.transport.close)
+            seconds = self.app_state[HEADER_TIMEOUT]
+            self._deadline = self.loop.call_later(seconds, self.transport.close)
 
     def _await_no_headers(self) -> None:
         if self._deadline is not None:

@@ -1,9 +1,13 @@
-"""Whether requests are traced: asked for by OpenTelemetry's own environment variables."""
+"""Traces: asked for by OpenTelemetry's own environment variables, and what a stack adds to them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
+
+from opentelemetry import trace
 
 if TYPE_CHECKING:
     from gateway.observability.spans import Spans
@@ -54,6 +58,25 @@ def start() -> Spans | None:
             "OTEL_SDK_DISABLED=true."
         ) from error
     return Spans()
+
+
+def span_of_stack(requests: Sequence[trace.Span]) -> AbstractContextManager[object]:
+    """Make the calls of Triton in the block part of the traces of the requests that share them.
+
+    A call has one parent. That of several requests is a span of its own, which belongs to the
+    first trace and links to the requests of the others.
+    """
+    traced = [span for span in requests if span.is_recording()]
+    if not traced:
+        return nullcontext()
+    first, *others = traced
+    if not others:
+        return trace.use_span(first)
+    return trace.get_tracer("iqa.gateway").start_as_current_span(
+        "stack",
+        context=trace.set_span_in_context(first),
+        links=[trace.Link(span.get_span_context()) for span in others],
+    )
 
 
 def _first(names: tuple[str, ...]) -> str:

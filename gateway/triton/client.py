@@ -21,7 +21,7 @@ import grpc
 from tritonclient.grpc import service_pb2 as protocol
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from gateway.admission import Deadline
+from gateway.deadline import Deadline
 from gateway.http.problems import STATUS, Problem, out_of_memory
 from gateway.triton.endpoints import is_spread, options, target
 from gateway.triton.memory import PixelMemory, Transport

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-import gateway.observability.telemetry  # noqa: F401  (registers the gateway's metrics)
+import gateway.observability.metrics  # noqa: F401  (registers the gateway's metrics)
 from tests.deploy.commands import DEPLOY, ROOT
 from tests.deploy.triton_metrics import GPU_METRICS, TRITON_METRICS
 

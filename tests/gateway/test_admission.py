@@ -7,25 +7,29 @@ import asyncio
 import pytest
 from starlette.requests import ClientDisconnect
 
-from gateway.admission import HUNG_UP, Admission, Deadline
+from gateway.admission import Admission
+from gateway.deadline import HUNG_UP, Deadline
 from gateway.http.problems import Problem
 
 
 def assert_refused(admission: Admission, *, images: int = 0, declared_bytes: int = 0) -> None:
     with (
         pytest.raises(Problem, match="overloaded") as caught,
-        admission.admit(images=images, declared_bytes=declared_bytes),
+        admission.admit(declared_bytes=declared_bytes) as room,
     ):
-        pass
+        room.take(images)
     assert caught.value.retry_after == 1
 
 
 def test_images_are_bounded() -> None:
     admission = Admission(max_in_flight=3, max_held_bytes=100)
-    with admission.admit(images=2):
+    with admission.admit() as room:
+        room.take(2)
         assert_refused(admission, images=2)
-        with admission.admit(images=1):
+        with admission.admit() as other:
+            other.take(1)
             assert admission.in_flight == 3
+            assert_refused(admission)  # before its upload is read
     assert admission.in_flight == 0
 
 
@@ -46,12 +50,13 @@ def test_bytes_are_held_as_they_come_not_as_they_are_declared() -> None:
 async def test_work_that_outlives_its_request_keeps_its_room() -> None:
     admission = Admission(max_in_flight=1, max_held_bytes=100)
     work: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    with admission.admit(images=1) as room:
+    with admission.admit() as room:
+        room.take(1)
         room.hold(100)
-        admission.hold_late(work, 100)
+        assert room.until(work) is work
     assert_refused(admission, images=1)
     assert_refused(admission, declared_bytes=1)
-    work.set_exception(ValueError("late"))
+    work.set_result(None)
     await asyncio.sleep(0)
     assert (admission.in_flight, admission.held_bytes) == (0, 0)
 

@@ -18,12 +18,14 @@ class Body:
         content: the body.
         code: of the problem; None: the picture in it gets its score.
         content_type: of the request.
+        streamed_code: where the length is not declared, if that makes a difference.
     """
 
     name: str
     content: bytes
     code: str | None
     content_type: str = FORM
+    streamed_code: str | None = None
 
 
 def part(data: bytes, *headers: str, name: str = "image") -> bytes:
@@ -51,6 +53,7 @@ def bodies(picture: bytes) -> Iterator[Body]:
         "more headers than a body may have",
         f"--{BOUNDARY}\r\n".encode() + b"A: b\r\n" * 6_000_000,
         "upload_too_large",
+        streamed_code=bad,
     )
     inner = form(whole).replace(BOUNDARY.encode(), b"inner")
     nested = part(inner, "Content-Type: multipart/mixed; boundary=inner")

@@ -177,7 +177,8 @@ def wait_until_ok(url: str, process: subprocess.Popen[bytes]) -> None:
 def gateway(triton_url: str, port: int, log: Path) -> Iterator[str]:
     """The gateway as its container starts it, in front of `triton_url`; its own URL."""
     environment = os.environ | {"IQA_TRITON_URL": triton_url, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "uvicorn", "gateway.app:app", "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "gateway.app:create_app"]
+    command += ["--port", str(port), "--http", "gateway.http.protocol:BoundedProtocol"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"

@@ -1,30 +1,30 @@
-"""Items that are added at once: they share requests of Triton, and nothing else."""
+"""Items that come at once: they share requests of Triton, and nothing else."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
-import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.requests import ClientDisconnect
-from tritonclient.grpc import service_pb2 as protocol
 
 import iqa
-from decoding import open_picture
-from decoding.errors import DecodingError
-from gateway.admission import HUNG_UP, Deadline
+from gateway.admission import Admission
+from gateway.deadline import HUNG_UP, Deadline
 from gateway.http.problems import Problem
-from gateway.stacks import Item, Kind, Stacks
+from gateway.pipeline import Answer, Caller, Pipeline
+from gateway.settings import Settings
 from gateway.triton.client import TritonClient
 from gateway.triton.memory import Transport
-from gateway.triton.messages import Outputs
+from gateway.triton.messages import Outputs, Tensor
+from iqa.brisque import BRISQUE
+from iqa.ms_ssim import MS_SSIM
 from tests.conftest import RunningService
 
 RANDOM = np.random.default_rng(5)
@@ -33,7 +33,7 @@ SHAPE = (176, 208, 3)
 OTHER_SHAPE = (208, 176, 3)
 FLAT = np.full(SHAPE, 9, np.uint8)
 
-Added = tuple[Kind, Item]
+LUMA = (*SHAPE[:2], 1)
 
 
 def noise(shape: tuple[int, ...] = SHAPE) -> NDArray[np.uint8]:
@@ -50,19 +50,39 @@ def decoded(file: bytes) -> NDArray[np.uint8]:
     return np.asarray(Image.open(BytesIO(file)))
 
 
-def added(*files: bytes, outputs: Sequence[str] = (), seconds: float = 30, **state: Any) -> Added:
+@dataclass
+class Added:
     """An item for BRISQUE, or for MS-SSIM where there are two files."""
-    model, inputs = (
-        ("brisque", ("IMAGE",)) if len(files) == 1 else ("ms_ssim", ("REFERENCE", "DISTORTED"))
-    )
-    pictures = [open_picture(memoryview(file), max_pixels=MEBIBYTE) for file in files]
-    shape = (pictures[0].height, pictures[0].width, pictures[0].channels)
-    kind = Kind(model, inputs, shape, ("SCORE", *outputs))
-    return kind, Item(pictures, Deadline(seconds, state), "id")
+
+    files: Sequence[bytes]
+    outputs: Sequence[str] = ()
+    seconds: float = 30
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+def added(*files: bytes, outputs: Sequence[str] = (), seconds: float = 30, **state: Any) -> Added:
+    return Added(files, outputs, seconds, state)
+
+
+class NotingTriton(TritonClient):
+    """Notes the shape of the first input of each request, and refuses the first ones."""
+
+    def __init__(self, url: str, transport: Transport, refused: int) -> None:
+        super().__init__(url, transport, region_bytes=4 * MEBIBYTE, largest_slot=4 * MEBIBYTE)
+        self.shapes: list[tuple[int, ...]] = []
+        self._refused = refused
+
+    async def infer(
+        self, model: str, tensors: Sequence[Tensor], *arguments: Any, **options: Any
+    ) -> Outputs:
+        self.shapes.append(tensors[0].shape)
+        if len(self.shapes) <= self._refused:
+            raise Problem("score_undefined", "One of them is flat.")
+        return await super().infer(model, tensors, *arguments, **options)
 
 
 class Run:
-    """What became of items that were added at once, and what Triton was asked.
+    """What became of items that came at once, and what Triton was asked.
 
     Attributes:
         outcomes: of each item.
@@ -72,91 +92,60 @@ class Run:
     def __init__(
         self,
         service: RunningService,
-        threads: ThreadPoolExecutor,
         work: Sequence[Added],
         *,
         most_bytes: int = MEBIBYTE,
         transport: Transport = "shm",
         refused: int = 0,
     ) -> None:
-        """Add the items at once; the first `refused` requests are answered for Triton."""
-        self._refused = refused
-        self.shapes: list[tuple[int, ...]] = []
-        self.outcomes = asyncio.run(self._run(service, threads, work, most_bytes, transport))
+        """Have the items scored at once; the first `refused` requests are answered for Triton."""
+        self._triton = NotingTriton(service.grpc, transport, refused)
+        self.outcomes = asyncio.run(self._run(work, most_bytes))
+        self.shapes = self._triton.shapes
 
-    async def _run(
-        self,
-        service: RunningService,
-        threads: ThreadPoolExecutor,
-        work: Sequence[Added],
-        most_bytes: int,
-        transport: Transport,
-    ) -> list[Outputs | Exception]:
-        triton = TritonClient(
-            service.grpc,
-            transport,
-            region_bytes=4 * MEBIBYTE,
-            largest_slot=4 * MEBIBYTE,
-            interceptors=[_Noting(self.shapes, self._refused)],
-            bulky_interceptors=[_NotingBulky(self.shapes)],
-        )
-        triton.connect()
+    async def _run(self, work: Sequence[Added], most_bytes: int) -> list[Answer | BaseException]:
+        self._triton.connect()
         try:
-            for kind, _ in work:
-                await triton.reach(kind.model)
-            stacks = Stacks(triton, threads, most_bytes)
-            tasks = [stacks.add(kind, item) for kind, item in work]
-            return [(await task)[item] for task, (_, item) in zip(tasks, work, strict=True)]
+            for metric in (BRISQUE, MS_SSIM):
+                await self._triton.reach(metric.name)
+            pipeline = Pipeline(Settings(decode_threads=1), self._triton, most_bytes)
+            admission = Admission(len(work), MEBIBYTE)
+            with admission.admit() as room:
+                calls = [
+                    self._score(
+                        pipeline, each, Caller(Deadline(each.seconds, each.state), room, "id")
+                    )
+                    for each in work
+                ]
+                return await asyncio.gather(*calls, return_exceptions=True)
         finally:
-            await triton.close()
+            await self._triton.close()
+
+    async def _score(self, pipeline: Pipeline, each: Added, caller: Caller) -> Answer:
+        metric = BRISQUE if len(each.files) == 1 else MS_SSIM
+        files = [memoryview(file) for file in each.files]
+        return await pipeline.score([metric], files, caller, ("SCORE", *each.outputs))
 
 
-class _Noting(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # untyped
-    """Notes the shapes that Triton is asked to score; the first requests are refused for it."""
-
-    def __init__(self, shapes: list[tuple[int, ...]], refused: int) -> None:
-        self._shapes, self._refused = shapes, refused
-
-    async def intercept_unary_unary(self, proceed: Any, details: Any, request: Any) -> Any:
-        if isinstance(request, protocol.ModelInferRequest):
-            self._shapes.append(tuple(request.inputs[0].shape))
-            if len(self._shapes) <= self._refused:
-                nothing = grpc.aio.Metadata()
-                status = grpc.StatusCode.INVALID_ARGUMENT
-                raise grpc.aio.AioRpcError(status, nothing, nothing, "score_undefined: of one")
-        return await proceed(details, request)
-
-
-class _NotingBulky(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # untyped
-    def __init__(self, shapes: list[tuple[int, ...]]) -> None:
-        self._shapes = shapes
-
-    def intercept_unary_unary(self, proceed: Any, details: Any, request: Any) -> Any:
-        self._shapes.append(tuple(request.inputs[0].shape))
-        return proceed(details, request)
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(1) as executor:
-        yield executor
-
-
-def score(outcome: Outputs | Exception) -> float:
+def outputs(outcome: Answer | BaseException) -> Outputs:
     assert isinstance(outcome, dict), outcome
-    assert outcome["SCORE"].shape == (1,)
-    return float(outcome["SCORE"][0])
+    (found,) = outcome.values()
+    return found
+
+
+def score(outcome: Answer | BaseException) -> float:
+    found = outputs(outcome)["SCORE"]
+    assert found.shape == (1,)
+    return float(found[0])
 
 
 @pytest.mark.parametrize("transport", ["shm", "grpc"])
-def test_each_gets_its_own_score(
-    service: RunningService, threads: ThreadPoolExecutor, transport: Transport
-) -> None:
+def test_each_gets_its_own_score(service: RunningService, transport: Transport) -> None:
     images = [encoded(noise()) for _ in range(4)]
     pairs = [(encoded(noise()), encoded(noise())) for _ in range(3)]
     work = [added(image) for image in images] + [added(*pair) for pair in pairs]
-    run = Run(service, threads, work, transport=transport)
-    assert sorted(run.shapes) == [(3, *SHAPE), (4, *SHAPE)]
+    run = Run(service, work, transport=transport)
+    assert sorted(run.shapes) == [(3, *SHAPE), (4, *LUMA)]
     pixels = zip(*(map(decoded, pair) for pair in pairs), strict=True)
     expected = [
         *iqa.brisque.score([decoded(image) for image in images]).values,
@@ -165,9 +154,7 @@ def test_each_gets_its_own_score(
     assert [score(outcome) for outcome in run.outcomes] == [np.float32(each) for each in expected]
 
 
-def test_what_differs_does_not_share_a_request(
-    service: RunningService, threads: ThreadPoolExecutor
-) -> None:
+def test_what_differs_does_not_share_a_request(service: RunningService) -> None:
     image = encoded(noise())
     work = [
         added(image),
@@ -176,13 +163,15 @@ def test_what_differs_does_not_share_a_request(
         added(encoded(noise(), "PNG")),  # takes long, so that it is decoded in a thread
         added(image),
     ]
-    run = Run(service, threads, work)
-    assert sorted(run.shapes) == sorted([(2, *SHAPE), (1, *OTHER_SHAPE), (1, *SHAPE), (1, *SHAPE)])
+    run = Run(service, work)
+    assert sorted(run.shapes) == sorted(
+        [(2, *LUMA), (1, *OTHER_SHAPE[:2], 1), (1, *LUMA), (1, *LUMA)]
+    )
     assert score(run.outcomes[0]) == score(run.outcomes[2]) == score(run.outcomes[4])
-    assert run.outcomes[2]["FEATURES"].shape == (36,)  # type: ignore[index]  # a score, see above
+    assert outputs(run.outcomes[2])["FEATURES"].shape == (36,)
 
 
-def test_failures_are_of_one_item(service: RunningService, threads: ThreadPoolExecutor) -> None:
+def test_failures_are_of_one_item(service: RunningService) -> None:
     good = [encoded(noise()) for _ in range(3)]
     work = [
         added(good[0]),
@@ -193,49 +182,42 @@ def test_failures_are_of_one_item(service: RunningService, threads: ThreadPoolEx
         added(good[2], **{HUNG_UP: True}),
         added(good[2]),
     ]
-    run = Run(service, threads, work)
-    assert run.shapes == [(4, *SHAPE), *[(1, *SHAPE)] * 4]  # what can be decoded; then each alone
+    run = Run(service, work)
+    assert run.shapes == [(4, *LUMA), *[(1, *LUMA)] * 4]  # what can be decoded; then each alone
     first, flat, damaged, second, late, left, third = run.outcomes
     expected = iqa.brisque.score([decoded(image) for image in good]).values
     assert [score(each) for each in (first, second, third)] == [np.float32(e) for e in expected]
-    problems = [
-        each.code for each in (flat, damaged, late) if isinstance(each, Problem | DecodingError)
-    ]
+    problems = [each.code for each in (flat, damaged, late) if isinstance(each, Problem)]
     assert problems == ["score_undefined", "invalid_image", "deadline_exceeded"]
     assert "image 2 of" not in str(flat)
     assert isinstance(left, ClientDisconnect)
 
 
-def test_pairs_of_a_stack_that_failed_are_found_again(
-    service: RunningService, threads: ThreadPoolExecutor
-) -> None:
+def test_pairs_of_a_stack_that_failed_are_found_again(service: RunningService) -> None:
     pairs = [(encoded(noise()), encoded(noise())) for _ in range(3)]
-    run = Run(service, threads, [added(*pair) for pair in pairs], refused=1)
+    run = Run(service, [added(*pair) for pair in pairs], refused=1)
     assert run.shapes == [(3, *SHAPE), *[(1, *SHAPE)] * 3]
     pixels = zip(*(map(decoded, pair) for pair in pairs), strict=True)
     expected = iqa.ms_ssim.score(*map(list, pixels)).values
     assert [score(outcome) for outcome in run.outcomes] == [np.float32(each) for each in expected]
 
 
-def test_a_stack_takes_what_fits(service: RunningService, threads: ThreadPoolExecutor) -> None:
+def test_a_stack_takes_what_fits(service: RunningService) -> None:
     image = encoded(noise())
-    size = int(np.prod(SHAPE))
+    size = int(np.prod(LUMA))
     for most, expected in ((3 * size, [3, 3, 1]), (2 * size - 1, [1] * 7), (0, [1] * 7)):
-        run = Run(service, threads, [added(image) for _ in range(7)], most_bytes=most)
+        run = Run(service, [added(image) for _ in range(7)], most_bytes=most)
         assert [shape[0] for shape in run.shapes] == expected
 
 
-def test_a_stack_is_not_larger_than_a_batch(
-    service: RunningService, threads: ThreadPoolExecutor
-) -> None:
+def test_a_stack_is_not_larger_than_a_batch(service: RunningService) -> None:
     image = encoded(noise((16, 16, 3)))
-    run = Run(service, threads, [added(image) for _ in range(70)])
+    run = Run(service, [added(image) for _ in range(70)])
     assert [shape[0] for shape in run.shapes] == [64, 6]
     assert len(set(map(score, run.outcomes))) == 1
 
 
-def test_no_request_is_made_when_all_are_late(
-    service: RunningService, threads: ThreadPoolExecutor
-) -> None:
-    with pytest.raises(Problem, match="deadline_exceeded"):
-        Run(service, threads, [added(encoded(noise()), seconds=-1) for _ in range(3)])
+def test_no_request_is_made_when_all_are_late(service: RunningService) -> None:
+    run = Run(service, [added(encoded(noise()), seconds=-1) for _ in range(3)])
+    assert run.shapes == []
+    assert ["deadline_exceeded" in str(outcome) for outcome in run.outcomes] == [True] * 3

@@ -1,15 +1,16 @@
-"""An answer leaves in one write; headers have limited time; work learns that its client left."""
+"""Headers have limited time and bytes; work learns that its client left; offers are ignored."""
 
 import asyncio
+import inspect
 
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gateway.admission import HUNG_UP
-from gateway.http import protocol as connection
-from gateway.http.protocol import OneWriteProtocol
+from gateway.deadline import HUNG_UP
+from gateway.http.protocol import HEADER_TIMEOUT, BoundedProtocol
 
 HEAD = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -39,11 +40,13 @@ class RecordingTransport(asyncio.Transport):
         self.paused = False
 
 
-def connect(app: ASGIApp) -> tuple[OneWriteProtocol, RecordingTransport]:
-    config = Config(app, http=OneWriteProtocol)
+def connect(
+    app: ASGIApp, *, header_timeout: float = 10
+) -> tuple[BoundedProtocol, RecordingTransport]:
+    config = Config(app, http=BoundedProtocol)
     config.load()
     transport = RecordingTransport()
-    protocol = OneWriteProtocol(config, ServerState(), {})
+    protocol = BoundedProtocol(config, ServerState(), {HEADER_TIMEOUT: header_timeout})
     protocol.connection_made(transport)
     return protocol, transport
 
@@ -53,62 +56,36 @@ async def answer(_: Scope, __: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
-async def test_each_answer_is_one_write() -> None:
-    protocol, transport = connect(answer)
-    for number in (1, 2):
-        protocol.data_received(REQUEST)
-        await asyncio.sleep(0.01)
-        assert len(transport.writes) == number
-        assert transport.writes[-1].startswith(b"HTTP/1.1 200 OK\r\n")
-        assert transport.writes[-1].endswith(b"\r\n\r\nok")
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+UPLOAD = b"POST /a?b HTTP/1.1\r\nHost: a\r\n" + OFFER + b"Content-Length: 10\r\nX: y\r\n\r\n"
 
 
-async def test_reading_stops_only_when_an_application_leaves_much_lying() -> None:
-    taking = asyncio.Event()
+@pytest.mark.parametrize("framing", [b"Content-Length: 10", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("size", [1, 7, 1000], ids=lambda size: f"by {size}")
+async def test_an_offer_of_another_protocol_is_ignored(framing: bytes, size: int) -> None:
+    """As every stock Java client and `curl --http2` make one with an upload."""
+    seen: list[tuple[str, bytes, bytes, int, bytes]] = []
 
-    async def slow(_: Scope, receive: Receive, send: Send) -> None:
-        await taking.wait()
-        while (await receive())["more_body"]:
-            pass
-        await answer(_, receive, send)
+    async def read(scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        while (message := await receive()).get("more_body"):
+            body += message["body"]
+        body += message["body"]
+        headers = dict(scope["headers"])
+        seen.append((scope["path"], scope["query_string"], headers[b"x"], len(headers), body))
+        await answer(scope, receive, send)
 
-    protocol, transport = connect(slow)
-    protocol.data_received(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1200000\r\n\r\n")
-    for received in range(0, 1_200_000, 100_000):
-        assert transport.paused is (received > 1 << 20)
-        protocol.data_received(bytes(100_000))
-    taking.set()
-    await asyncio.sleep(0.01)
-    assert not transport.paused
-    assert transport.writes
-
-
-async def test_headers_do_not_wait_for_a_late_body() -> None:
-    late = asyncio.Event()
-
-    async def stream(_: Scope, __: Receive, send: Send) -> None:
-        await send(HEAD)
-        await late.wait()
-        await send({"type": "http.response.body", "body": b"ok"})
-
-    protocol, transport = connect(stream)
-    protocol.data_received(REQUEST)
-    await asyncio.sleep(0.01)
-    assert len(transport.writes) == 1
-    assert transport.writes[0].endswith(b"\r\n\r\n")
-    late.set()
-    await asyncio.sleep(0.01)
-    assert transport.writes[1:] == [b"ok"]
-
-
-@pytest.mark.parametrize("data", [b"nonsense\r\n\r\n", REQUEST.replace(b"1.1", b"1.0")])
-async def test_what_is_held_back_leaves_before_the_connection_is_closed(data: bytes) -> None:
-    protocol, transport = connect(answer)
-    protocol.data_received(data)
-    await asyncio.sleep(0.01)
-    assert transport.closed
-    assert len(transport.writes) == 1
-    assert transport.writes[0].startswith(b"HTTP/1.1 ")
+    protocol, transport = connect(read)
+    body = b"0123456789" if b"Length" in framing else b"a\r\n0123456789\r\n0\r\n\r\n"
+    data = UPLOAD.replace(b"Content-Length: 10", framing) + body
+    for _ in range(2):  # the connection stays usable
+        for start in range(0, len(data), size):
+            protocol.data_received(data[start : start + size])
+        while not protocol.cycle.response_complete:
+            await asyncio.sleep(0)
+    assert seen == [("/a", b"b", b"y", 3, b"0123456789")] * 2
+    assert sum(write.startswith(b"HTTP/1.1 200 OK") for write in transport.writes) == 2
+    protocol.connection_lost(None)
 
 
 @pytest.mark.parametrize(
@@ -117,10 +94,9 @@ async def test_what_is_held_back_leaves_before_the_connection_is_closed(data: by
     ids=["nothing", "headers", "second headers", "body after the answer"],
 )
 async def test_a_client_that_does_not_get_on_is_hung_up_on(
-    data: bytes, monkeypatch: pytest.MonkeyPatch
+    data: bytes,
 ) -> None:
-    monkeypatch.setattr(connection, "HEADER_TIMEOUT", 0.2)
-    protocol, transport = connect(answer)
+    protocol, transport = connect(answer, header_timeout=0.2)
     for byte in data:  # one by one, which does not give it more time
         protocol.data_received(bytes([byte]))
     await asyncio.sleep(0.05)
@@ -130,23 +106,20 @@ async def test_a_client_that_does_not_get_on_is_hung_up_on(
     assert transport.closed
 
 
-async def test_a_request_that_waits_for_its_answer_is_not_hung_up_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(connection, "HEADER_TIMEOUT", 0.05)
+async def test_a_request_that_waits_for_its_answer_is_not_hung_up_on() -> None:
     late = asyncio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         await late.wait()
         await answer(scope, receive, send)
 
-    protocol, transport = connect(slow)
+    protocol, transport = connect(slow, header_timeout=0.05)
     protocol.data_received(REQUEST)
     await asyncio.sleep(0.2)
     assert not transport.closed
     late.set()
     await asyncio.sleep(0.02)
-    assert transport.writes[0].endswith(b"\r\n\r\nok")
+    assert b"".join(transport.writes).endswith(b"\r\n\r\nok")
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -216,4 +189,14 @@ async def test_a_body_is_no_header(framing: str) -> None:
         protocol.data_received(b"0\r\n\r\n")
     await asyncio.sleep(0.01)
     assert received == 10_000_000
-    assert transport.writes[-1].startswith(b"HTTP/1.1 200 OK\r\n")
+    assert transport.writes[0].startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_uvicorn_has_the_parts_that_the_protocol_builds_on() -> None:
+    """Each name is private to uvicorn: where one goes, so does what the protocol does with it."""
+    for name in ("data_received", "on_body", "on_message_complete", "send_400_response"):
+        assert callable(getattr(HttpToolsProtocol, name)), f"no limit of header bytes: {name}"
+    source = inspect.getsource(HttpToolsProtocol)
+    assert "if self._should_upgrade():\n                self.handle_websocket_upgrade()" in source
+    for name in ("app_state", "cycle", "headers", "loop", "parser", "scope", "transport", "url"):
+        assert f"self.{name}" in source

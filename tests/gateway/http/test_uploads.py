@@ -8,7 +8,7 @@ from starlette.requests import Request
 from gateway.http.problems import Problem
 from gateway.http.uploads import Upload, UploadLimits, read_uploads
 
-LIMITS = UploadLimits(file_bytes=1000, body_bytes=5000, parts=4)
+LIMITS = UploadLimits(file_bytes=1000, body_bytes=5000, files=4)
 FORM = "multipart/form-data; boundary=XX"
 
 
@@ -51,7 +51,34 @@ async def test_parts_come_in_order_whole_and_named() -> None:
         assert found == [("a", "ä ö.png", content), ("b", "a.jpg", b""), ("a", "a.jpg", b"3")]
 
 
-async def test_preamble_and_epilogue_are_ignored() -> None:
+async def test_text_and_extended_names_are_told_apart() -> None:
+    text = b'--XX\r\nContent-Disposition: form-data; name="t"\r\n\r\npsnr,ssim\r\n'
+    named = part("a", b"1").replace(b'"a.jpg"', b"\"a.jpg\"; filename*=UTF-8''%c3%a4%20b.jpg")
+    uploads = await read(text + named + b"--XX--\r\n")
+    assert [(upload.name, upload.filename) for upload in uploads] == [("t", None), ("a", "ä b.jpg")]
+    assert bytes(uploads[0].data) == b"psnr,ssim"
+
+
+async def test_limits_name_what_they_limit() -> None:
+    text = b'--XX\r\nContent-Disposition: form-data; name="t"\r\n\r\n1\r\n'
+    for body, sentence in (
+        (part("a", b"1") * 5, "at most 4 images"),
+        (text * 33, "at most 32 text fields"),
+        (part("a", b"x" * 1001), "a file of at most 1000 bytes"),
+    ):
+        with pytest.raises(Problem, match=sentence):
+            await read(body + b"--XX--\r\n")
+
+
+async def test_a_compressed_body_is_refused() -> None:
+    for encoding in ("gzip", "deflate"):
+        code = await code_of(b"", content_encoding=encoding)
+        assert code == "unsupported_format"
+    uploads = await read(part("a", b"1") + b"--XX--\r\n", content_encoding="identity")
+    assert len(uploads) == 1
+
+
+async def test_the_epilogue_is_ignored() -> None:
     uploads = await read(part("a", b"1") + b"--XX--\r\nepilogue")
     assert [bytes(upload.data) for upload in uploads] == [b"1"]
 

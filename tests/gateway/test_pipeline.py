@@ -1,3 +1,5 @@
+"""The way of an upload, on the application's own objects."""
+
 from __future__ import annotations
 
 import asyncio
@@ -9,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from decoding.errors import DecodingError
-from gateway.admission import Admission, Deadline
+from gateway.admission import Admission
+from gateway.deadline import Deadline
 from gateway.http.problems import Problem
-from gateway.scoring import Scorer
+from gateway.pipeline import Caller, Pipeline
 from gateway.settings import Settings
 from gateway.triton.client import TritonClient
 from iqa.catalogue import METRICS
@@ -46,13 +48,15 @@ def test_an_error_keeps_no_upload_until_garbage_is_collected(
 ) -> None:
     url = NOBODY if code == "backend_unavailable" else service.grpc
     triton = TritonClient(url, "grpc", region_bytes=1 << 20, largest_slot=1 << 20)
-    scorer = Scorer(Settings(), Admission(8, 1 << 20), triton, together=True)
+    pipeline = Pipeline(Settings(), triton, 1 << 20)
 
     async def refused() -> weakref.ref[memoryview]:
         triton.connect()
         upload = memoryview(file)
-        with pytest.raises((Problem, DecodingError), match=code):
-            await scorer.infer(METRICS[0], [upload], Deadline(10, {}), "id", ["SCORE"])
+        with Admission(8, 1 << 20).admit() as room:
+            caller = Caller(Deadline(10, {}), room, "id")
+            with pytest.raises(Problem, match=code):
+                await pipeline.score(METRICS[:1], [upload], caller)
         await triton.close()
         return weakref.ref(upload)
 
