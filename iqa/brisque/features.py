@@ -24,6 +24,10 @@ MOMENTS = 22
 FEATURES = 36
 WINDOW = gaussian_window(7, 7 / 6)
 FLAT = 1e-9
+# Weights of the halving, and how many of its taps are left of position 2 x. Multiples of 1/256, so
+# that float32 is exact.
+HALVING = np.array([-3, -9, 29, 111, 111, 29, -9, -3]) / 256
+HALVING_LEFT = 3
 
 
 @cache

@@ -1,8 +1,8 @@
 """BRISQUE in plain float64 NumPy: the definition that the fast kernels are tested against.
 
 Mittal, Moorthy, Bovik, "No-Reference Image Quality Assessment in the Spatial Domain", IEEE
-Transactions on Image Processing 21 (2012). Follows the authors' release as piq 0.8 does, except
-that a pixel on a flat neighbourhood has an MSCN coefficient of exactly zero (see `mscn`).
+Transactions on Image Processing 21 (2012). Follows the authors' release at every size, except that
+a pixel on a flat neighbourhood has an MSCN coefficient of exactly zero (see `mscn`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from iqa.brisque.features import FLAT, WINDOW, features_from_moments
+from iqa.brisque.features import FLAT, HALVING, HALVING_LEFT, WINDOW, features_from_moments
 from iqa.images import Image, luma
 
 Array = NDArray[np.float64]
@@ -37,44 +37,19 @@ def mscn(plane: Array) -> Array:
     return difference / (deviation + 1)
 
 
-def resize_taps(length: int) -> tuple[NDArray[np.intp], Array]:
-    """Taps of MATLAB's antialiased bicubic `imresize` from `length` to `length // 2` samples.
+def halve(plane: Array) -> Array:
+    """The plane `[H, W]` at half size, as MATLAB's antialiased bicubic `imresize(plane, 0.5)`.
+
+    Sample x (from 0) of `ceil(n / 2)` takes the eight samples around position 2 x + 0.5, those from
+    2 x - 3 to 2 x + 4; beyond an edge they are mirrored, the edge sample repeated.
 
     Returns:
-        positions `[length // 2, taps]`, of which the outer ones lie outside; and their weights,
-        which sum to 1. For an even length there are 8 taps and the weights are multiples of 1/256.
+        `[ceil(H / 2), ceil(W / 2)]`.
     """
-    half = length // 2
-    scale = half / length
-    taps = int(np.ceil(4 / scale)) + 2
-    centres = (np.arange(half) + 0.5) / scale - 0.5
-    first = np.floor(centres) - taps // 2 + 1
-    positions = first[:, None] + np.arange(taps)
-    x = np.abs(centres[:, None] - positions) * scale
-    weights = np.where(
-        x <= 1,
-        1.5 * x**3 - 2.5 * x**2 + 1,
-        np.where(x <= 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0),
-    )
-    weights /= weights.sum(axis=1, keepdims=True)
-    used = np.flatnonzero(np.any(weights != 0, axis=0))
-    columns = slice(used[0], used[-1] + 1)
-    return positions[:, columns].astype(np.intp), weights[:, columns]
-
-
-def resize_weights(length: int) -> tuple[NDArray[np.intp], Array]:
-    """The same with positions outside mirrored, the edge sample repeated."""
-    indices, weights = resize_taps(length)
-    indices = np.where(indices < 0, -1 - indices, indices)
-    return np.where(indices >= length, 2 * length - 1 - indices, indices), weights
-
-
-def halve(plane: Array) -> Array:
-    """The plane `[H, W]` at half size, `[H // 2, W // 2]`, by antialiased bicubic interpolation."""
-    indices, weights = resize_weights(plane.shape[0])
-    rows = np.einsum("otw,ot->ow", plane[indices], weights)
-    indices, weights = resize_weights(plane.shape[1])
-    return np.einsum("rot,ot->ro", rows[:, indices], weights)
+    padded = np.pad(plane, (HALVING_LEFT, len(HALVING) - 1 - HALVING_LEFT), mode="symmetric")
+    height, width = plane.shape
+    rows = sliding_window_view(padded, len(HALVING), axis=0)[:height:2] @ HALVING
+    return sliding_window_view(rows, len(HALVING), axis=1)[:, :width:2] @ HALVING
 
 
 def moments(plane: Array) -> Array:

@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 
 from iqa.brisque import regressor
 from iqa.brisque.cpu.join import join, kept_size
-from iqa.brisque.cpu.odd_rows import TAPS
 from iqa.brisque.cpu.planes import memory_size
-from iqa.brisque.cpu.rows import LANES, LEFT, PHASES
 from iqa.brisque.cpu.sweep import sweep
 from iqa.brisque.features import FEATURES, fit_tables
-from iqa.brisque.reference import resize_taps
 from iqa.images import Image, on_host, row_major
 from iqa.parallel import parallel_map
 
@@ -49,28 +46,6 @@ class _Memory(threading.local):
 
 
 _memory = _Memory()
-_NO_WEIGHTS = np.empty(0)
-
-
-def _weights(height: int, width: int) -> Array:
-    """Weights of the halving as `sweep` takes them, where a side is odd."""
-    rows, columns = (_taps(length) for length in (height, width))
-    vectors = -(-(width // 2) // (PHASES * LANES))
-    table = np.zeros((2, TAPS, 2 * vectors * LANES))
-    for parity in range(2):
-        own = columns[parity::2]
-        table[parity, :, : len(own)] = own.T
-    return np.concatenate([rows.reshape(-1), table.reshape(-1)])
-
-
-def _taps(length: int) -> Array:
-    """Weights `[length // 2, 9]` of pixels 2 x - 3 and following for each x."""
-    positions, weights = resize_taps(length)
-    out = np.zeros((length // 2, TAPS))
-    place = positions - (2 * np.arange(length // 2)[:, None] - LEFT)
-    used = weights != 0
-    out[np.nonzero(used)[0], place[used]] = weights[used]
-    return out
 
 
 class Plan(NamedTuple):
@@ -78,12 +53,11 @@ class Plan(NamedTuple):
 
     Attributes:
         strips: the number, the first and the last row (exclusive) of each.
-        weights, memory_size: see `sweep`.
+        memory_size: see `sweep`.
         kept_size: of what all strips leave.
     """
 
     strips: list[tuple[int, int, int]]
-    weights: Array
     memory_size: int
     kept_size: int
 
@@ -98,8 +72,7 @@ def plan(height: int, width: int) -> Plan:
     ]
     return Plan(
         strips,
-        _weights(height, width) if height % 2 or width % 2 else _NO_WEIGHTS,
-        memory_size(height, width),
+        memory_size(width),
         len(strips) * kept_size(width),
     )
 
@@ -136,12 +109,12 @@ def fill(
 
     def work(task: _Task) -> None:
         item, height, width, pixels, kept, own, (strip, first, last), done = task
-        strips, weights, size, _ = own
+        strips, size, _ = own
         memory = _memory.numbers
         if len(memory) < size:
             memory = _memory.grown(size)
         sweep(
-            pixels, height, width, strip, first, last, weights, memory, kept,
+            pixels, height, width, strip, first, last, memory, kept,
             fits, vectors, item, features, values,
         )  # fmt: skip
         # `sweep` joins what is not cut.

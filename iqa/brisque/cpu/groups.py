@@ -116,10 +116,7 @@ def _coefficients(plane: Plane, row: int, rows: int, slot: int, lines: Lines) ->
             )  # fmt: skip
             if near:
                 plane.counts[COUNTS + kept] = 1
-                if len(plane.wide_pixels) > 0:
-                    _exact(plane.wide_pixels, plane, places[i:], start, near, out)
-                else:
-                    _exact(pixels, plane, places[i:], start, near, out)
+                _exact(pixels, plane, places[i:], start, near, out)
 
 
 @row_kernel

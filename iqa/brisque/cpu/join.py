@@ -41,7 +41,7 @@ def write_sums(totals: Real, counts: Integers, out: Array) -> None:
 @row_kernel
 def _row_size(width: int) -> int:
     """Numbers in a row of coefficients of both scales."""
-    return PHASES * (coefficient_stride(width) + coefficient_stride(width // 2))
+    return PHASES * (coefficient_stride(width) + coefficient_stride((width + 1) // 2))
 
 
 @row_kernel
@@ -111,7 +111,7 @@ def join(
             above = strip_row((strip - 1) % strips, 1, scale, width)
             _add_seam(kept, row, above, columns, sums)
         fit(sums, rows * columns, tables, out[HALF * scale : HALF * scale + HALF])
-        rows, columns = rows // 2, columns // 2
+        rows, columns = (rows + 1) // 2, (columns + 1) // 2
     if np.isnan(out[0]) or np.isnan(out[HALF]):
         out[:] = np.nan
     values[item] = regress(out, regressor)

@@ -40,7 +40,6 @@ class Plane(NamedTuple):
         whole: numbers of a phase in vectors of which no number lies outside the image.
         stride: from phase to phase of a row of pixels.
         pixels: the last 16 rows and two constant ones.
-        wide_pixels: the rows in float64, where float32 would round them; else empty.
         coefficient_stride: from phase to phase of a row of coefficients, which begins with a vector
             of what is left of the image.
         coefficients: 8 rows.
@@ -59,7 +58,6 @@ class Plane(NamedTuple):
     whole: int
     stride: int
     pixels: Floats
-    wide_pixels: Array
     coefficient_stride: int
     coefficients: Floats
     sign_step: int
@@ -75,7 +73,7 @@ class Lines(NamedTuple):
 
     Attributes:
         pixels: bytes of a row of the image, with room on either side.
-        line, wide_line: a row on its way to half its width.
+        line: a row on its way to half its width.
         filtered: see `cpu_coefficients.filter_down`.
         totals: `[14 * 16]`.
         at: `[16]` places.
@@ -83,7 +81,6 @@ class Lines(NamedTuple):
 
     pixels: NDArray[np.uint8]
     line: Floats
-    wide_line: Array
     filtered: Floats
     totals: Floats
     at: Integers
@@ -98,7 +95,7 @@ def numbers(columns: int) -> int:
 @row_kernel
 def _stride(width: int) -> int:
     # Whole vectors of the half-size row may reach further than those of the row itself.
-    return max(numbers(width), 2 * numbers(width // 2)) + LANES
+    return max(numbers(width), 2 * numbers((width + 1) // 2)) + LANES
 
 
 @row_kernel
@@ -113,10 +110,10 @@ def _sign_step(width: int) -> int:
 
 
 @row_kernel
-def _plane_size(width: int, wide: bool) -> int:
+def _plane_size(width: int) -> int:
     rows = PHASES * ROWS_OF_PIXELS * _stride(width)
     return (
-        (3 * rows if wide else rows)
+        rows
         + PHASES * KEPT * coefficient_stride(width)
         + 2 * (SIGN_PHASES * KEPT + 8) * _sign_step(width)
         + _stride(width)
@@ -128,14 +125,13 @@ def _plane_size(width: int, wide: bool) -> int:
 @row_kernel
 def _lines_size(width: int) -> int:
     stride = _stride(width)
-    return 3 * stride + LANES + 3 * PHASES * stride + LINES + TOTALS * LANES + 2 * LANES
+    return 3 * stride + LANES + PHASES * stride + LINES + TOTALS * LANES + 2 * LANES
 
 
 @kernel
-def memory_size(height: int, width: int) -> int:
+def memory_size(width: int) -> int:
     """Numbers in the float32 array that a sweep of an image needs."""
-    wide = height % 2 != 0 or width % 2 != 0
-    return _lines_size(width) + _plane_size(width, False) + _plane_size(width // 2, wide)
+    return _lines_size(width) + _plane_size(width) + _plane_size((width + 1) // 2)
 
 
 @row_kernel
@@ -154,8 +150,6 @@ def lines_in(memory: Floats, width: int) -> tuple[Lines, Floats]:
     pixels = memory[:end].view(np.uint8)
     line = memory[end : end + row]
     end += row
-    wide_line = memory[end : end + 2 * row].view(np.float64)
-    end += 2 * row
     filtered = memory[end : end + LINES]
     end += LINES
     totals = memory[end : end + TOTALS * LANES]
@@ -164,12 +158,11 @@ def lines_in(memory: Floats, width: int) -> tuple[Lines, Floats]:
     end += 2 * LANES
 
     line[:] = 0
-    wide_line[:] = 0
-    return Lines(pixels, line, wide_line, filtered, totals, at), memory[end:]
+    return Lines(pixels, line, filtered, totals, at), memory[end:]
 
 
 @row_kernel
-def plane_in(memory: Floats, height: int, width: int, wide: bool) -> tuple[Plane, Floats]:
+def plane_in(memory: Floats, height: int, width: int) -> tuple[Plane, Floats]:
     """A plane at the beginning of the memory, and the rest of it.
 
     Its rings are filled with what lies outside.
@@ -178,8 +171,7 @@ def plane_in(memory: Floats, height: int, width: int, wide: bool) -> tuple[Plane
     row = PHASES * stride
     size = row * ROWS_OF_PIXELS
     pixels = memory[:size]
-    end = 3 * size if wide else size
-    wide_pixels = memory[size:end].view(np.float64)
+    end = size
     size = PHASES * KEPT * coefficient_stride(width)
     coefficients = memory[end : end + size]
     end += size
@@ -220,11 +212,9 @@ def plane_in(memory: Floats, height: int, width: int, wide: bool) -> tuple[Plane
             bits[k] = ~np.uint64(0)
         if columns % BITS:
             bits[columns // BITS] = (np.uint64(1) << np.uint64(columns % BITS)) - np.uint64(1)
-    if wide:
-        copy(pixels, wide_pixels)
     whole = width // (PHASES * LANES) * LANES
     plane = Plane(
-        height, width, length, whole, stride, pixels, wide_pixels, coefficient_stride(width),
+        height, width, length, whole, stride, pixels, coefficient_stride(width),
         coefficients, sign_step, signs, words, levels, totals, counts,
     )  # fmt: skip
     return plane, memory[end:]

@@ -1,7 +1,7 @@
 """BRISQUE on the CPU: one streaming sweep from uint8 rows to the 22 sums of both scales.
 
-Luma rows go into a ring. Ten of them make four rows of MSCN coefficients, 8 (9 where a side is odd)
-a row of the half-size image, which has a ring of its own. A row of coefficients is summed with the
+Luma rows go into a ring. Ten of them make four rows of MSCN coefficients, 8 a
+row of the half-size image, which has a ring of its own. A row of coefficients is summed with the
 one above it and then forgotten, so that nothing of the size of the image is ever kept.
 """
 
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu import odd_rows as cpu_odd_rows
 from iqa.brisque.cpu import rows as cpu_rows
 from iqa.brisque.cpu.coefficients import RADIUS, ROWS
 from iqa.brisque.cpu.groups import add_group
@@ -46,44 +45,32 @@ def _mirrored(row: int, height: int) -> int:
 @row_kernel
 def _mirror_ends(line: Any, stride: int, width: int) -> None:
     """Repeat the pixels of a line on either side of it, the last one first."""
-    for x in range(LEFT):
+    for x in range(LEFT + 1):
         for out, source in ((-1 - x, x), (width + x, width - 1 - x)):
             place = out % PHASES * stride + out // PHASES
             line[place] = line[source % PHASES * stride + source // PHASES]
 
 
 @row_kernel
-def _halve(full: Plane, half: Plane, row: int, weights: Array, lines: Lines) -> None:
+def _halve(full: Plane, half: Plane, row: int, lines: Lines) -> None:
     """Make a row of the half-size image."""
     size, half_size = PHASES * full.stride, PHASES * half.stride
     inside, outside = INSIDE * half_size, OUTSIDE * half_size
     out = (row & (RING - 1)) * half_size
     first = 2 * row - LEFT
-    for tap in range(cpu_odd_rows.TAPS):
-        lines.at[tap] = (_mirrored(first + tap, full.height) & (RING - 1)) * size
-    at, count, wide = lines.at, full.length, len(half.wide_pixels) > 0
-    taps = cpu_odd_rows.TAPS
-    row_weights, column_weights = weights[row * taps :], weights[full.height // 2 * taps :]
+    at = lines.at
+    for tap in range(8):
+        at[tap] = (_mirrored(first + tap, full.height) & (RING - 1)) * size
     for k in range(0, size, full.stride):
-        if wide:
-            cpu_odd_rows.halve_down(full.pixels, k, at, row_weights, count, lines.wide_line)
-        else:
-            cpu_rows.halve_down(
-                full.pixels, k, at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7], count,
-                lines.line,
-            )  # fmt: skip
-    if wide:
-        _mirror_ends(lines.wide_line, full.stride, full.width)
-        cpu_odd_rows.halve_along(
-            lines.wide_line, full.stride, half.length, column_weights, inside, outside,
-            half.pixels, half.wide_pixels, out, half.stride,
+        cpu_rows.halve_down(
+            full.pixels, k, at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7], full.length,
+            lines.line,
         )  # fmt: skip
-    else:
-        _mirror_ends(lines.line, full.stride, full.width)
-        cpu_rows.halve_along(
-            lines.line, full.stride, half.length, half.whole, inside, outside,
-            half.pixels, out, half.stride,
-        )  # fmt: skip
+    _mirror_ends(lines.line, full.stride, full.width)
+    cpu_rows.halve_along(
+        lines.line, full.stride, half.length, half.whole, inside, outside,
+        half.pixels, out, half.stride,
+    )  # fmt: skip
 
 
 @row_kernel
@@ -114,7 +101,7 @@ def _keep_sums(plane: Plane, kept: Floats, place: int) -> None:
 
 @row_kernel
 def sweep(
-    pixels: Image, height: int, width: int, strip: int, first: int, last: int, weights: Array,
+    pixels: Image, height: int, width: int, strip: int, first: int, last: int,
     memory: Floats, kept: Floats, tables: Array, regressor: Array,
     item: int, features: Array, values: Array,
 ) -> None:  # fmt: skip
@@ -124,22 +111,20 @@ def sweep(
         pixels: uint8 `[H * W * C]`.
         height, width: H and W.
         strip, first, last: which one, and its rows; `first` is even.
-        weights: of the halving, where a side is odd: `[H // 2, 9]`, and see `cpu_odd_rows`.
-        memory: `[memory_size(H, W)]`.
+        memory: `[memory_size(W)]`.
         kept: `[S * kept_size(W)]`, for all strips; gets the sums, and the first and the last row's
             coefficients of each scale.
         tables, regressor, item, features, values: see `join`, which is done at once where there is
             but one strip.
     """
-    half_height = height // 2
-    wide = height % 2 != 0 or width % 2 != 0
+    half_height = (height + 1) // 2
     lines, rest = lines_in(memory, width)
-    full, rest = plane_in(rest, height, width, False)
-    half, _ = plane_in(rest, half_height, width // 2, wide)
+    full, rest = plane_in(rest, height, width)
+    half, _ = plane_in(rest, half_height, (width + 1) // 2)
 
     row, half_row = first, first // 2
     half_first, half_last = half_row, half_height if last == height else last // 2
-    reach, channels = 5 if wide else 4, len(pixels) // (height * width)
+    channels = len(pixels) // (height * width)
     source = max(half_row - RADIUS, 0)
     y = max(min(row - RADIUS, 2 * source - LEFT), 0)
     while row < last or half_row < half_last:
@@ -157,8 +142,8 @@ def sweep(
                 row += ROWS
             else:
                 half_row += ROWS
-        elif source < half_height and y > min(2 * source + reach, height - 1):
-            _halve(full, half, source, weights, lines)
+        elif source < half_height and y > min(2 * source + 4, height - 1):
+            _halve(full, half, source, lines)
             source += 1
         else:
             _load(pixels, channels, y, full, lines)
