@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 
 class DecodingError(Exception):
     """A file that is not decoded.
@@ -21,18 +18,20 @@ class DecodingError(Exception):
         self.message = message
 
 
-@contextmanager
-def decoder_errors() -> Iterator[None]:
-    """Turn what a decoder raises on a damaged file into a `DecodingError`."""
-    try:
-        yield
-    except DecodingError:
-        raise
-    except MemoryError as error:
-        raise DecodingError(
-            "out_of_memory", "No memory for this size now: try again, or smaller."
-        ) from error
-    except Exception as error:  # each of Pillow's readers raises what its parser stumbles over
+class DecoderErrors:
+    """Context that turns what a decoder raises on a damaged file into a `DecodingError`."""
+
+    def __enter__(self) -> None:
+        """Nothing is needed."""
+
+    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        """Translate; each of Pillow's readers raises what its parser stumbles over."""
+        if error is None or isinstance(error, DecodingError) or not isinstance(error, Exception):
+            return
+        if isinstance(error, MemoryError):
+            raise DecodingError(
+                "out_of_memory", "No memory for this size now: try again, or smaller."
+            ) from error
         raise DecodingError(
             "invalid_image", "The image is damaged or incomplete: send it again."
         ) from error

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import simplejpeg
 from PIL import Image
 
 from decoding import colour
-from decoding.errors import decoder_errors
+from decoding.errors import DecoderErrors
 from decoding.jpeg_header import read_header
 from decoding.orientation import TURNS, UPRIGHT, upright_size
 from decoding.pictures import WHITE, Colour, Pixels, write
@@ -51,7 +49,7 @@ class JpegPicture:
         """Write the pixels; see `Picture`."""
         as_stored = self._space != "CMYK" and self._conversion is None
         direct = as_stored and self._orientation == UPRIGHT and out.shape[2] == self.channels
-        with decoder_errors():
+        with DecoderErrors():
             try:
                 pixels = self._decoded(out if direct else None)
             except ValueError as error:
@@ -69,13 +67,13 @@ class JpegPicture:
             ValueError: libjpeg-turbo complains about the file. That it lacks its end is no
                 complaint if nothing else is lacking, which shows once the end is there.
         """
-        decode = partial(simplejpeg.decode_jpeg, colorspace=self._space, buffer=buffer)
         try:
-            return decode(self._data)
+            return simplejpeg.decode_jpeg(self._data, self._space, buffer=buffer)
         except ValueError as error:
             if CUT_OFF not in str(error):
                 raise
-        return decode(b"".join((self._data, END)))
+        with_end = b"".join((self._data, END))
+        return simplejpeg.decode_jpeg(with_end, self._space, buffer=buffer)
 
     def _converted(self, pixels: Pixels) -> Pixels:
         """The same in grey or RGB, and in sRGB where the picture has another profile."""

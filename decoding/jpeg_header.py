@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from decoding.errors import DecodingError
 from decoding.formats import unsupported
@@ -27,8 +27,7 @@ OTHER_FRAMES = {
 EXIF, ICC = b"Exif\0\0", b"ICC_PROFILE\0"
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What a JPEG says of itself.
 
     Attributes:
@@ -91,7 +90,7 @@ def read_header(data: memoryview) -> Header:
     if frame is None:
         raise ValueError("a JPEG without a picture")
     _, height, width, components = frame
-    return Header(height, width, components, orientation or UPRIGHT, scans > 1, _joined(profile))
+    return Header(height, width, components, orientation or UPRIGHT, scans > 1, _joined(profile) if profile else None)
 
 
 def _joined(parts: list[bytes]) -> bytes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import UnidentifiedImageError
 
 from decoding import tiff_kinds
-from decoding.errors import DecodingError, decoder_errors
+from decoding.errors import DecodingError, DecoderErrors
 from decoding.formats import FORMATS, foreign, starts_like, unsupported
 from decoding.jpeg import JpegPicture, is_jpeg
 from decoding.limits import MAX_PIXELS
@@ -36,7 +36,7 @@ def open_picture(
     """
     if not data:
         raise DecodingError("invalid_image", "The file is empty: send an image.")
-    with decoder_errors():
+    with DecoderErrors():
         picture = _open(data, max_pixels, luma_only, colour)
     if picture.height * picture.width > max_pixels:
         raise DecodingError("too_many_pixels", f"Send an image of at most {max_pixels} pixels.")

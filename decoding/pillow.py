@@ -9,7 +9,7 @@ import pi_heif
 from PIL import Image, ImageFile, WebPImagePlugin
 
 from decoding import colour, depth, png, transparency
-from decoding.errors import decoder_errors
+from decoding.errors import DecoderErrors
 from decoding.formats import FORMATS, unsupported
 from decoding.limits import LimitedFile
 from decoding.orientation import TAG, TURNS, UPRIGHT, upright_size
@@ -50,7 +50,7 @@ class PillowPicture:
 
     def decode(self, out: Pixels, background: int = WHITE) -> bool:
         """Write the pixels; see `Picture`."""
-        with decoder_errors():
+        with DecoderErrors():
             colours, alpha = self._layers = self._layers or self._decoded()
             if alpha is not None:
                 colours = transparency.over(colours, alpha, background)
