@@ -90,7 +90,14 @@ def read_header(data: memoryview) -> Header:
     if frame is None:
         raise ValueError("a JPEG without a picture")
     _, height, width, components = frame
-    return Header(height, width, components, orientation or UPRIGHT, scans > 1, _joined(profile) if profile else None)
+    return Header(
+        height,
+        width,
+        components,
+        orientation or UPRIGHT,
+        scans > 1,
+        _joined(profile) if profile else None,
+    )
 
 
 def _joined(parts: list[bytes]) -> bytes | None:

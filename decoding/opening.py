@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import UnidentifiedImageError
 
 from decoding import tiff_kinds
-from decoding.errors import DecodingError, DecoderErrors
+from decoding.errors import DecoderErrors, DecodingError
 from decoding.formats import FORMATS, foreign, starts_like, unsupported
 from decoding.jpeg import JpegPicture, is_jpeg
 from decoding.limits import MAX_PIXELS

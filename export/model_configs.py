@@ -30,6 +30,7 @@ from iqa.metric import Metric
 REPOSITORY = Path(__file__).parents[1] / "model_repository"
 HEADER = "# Made by python -m export.model_configs, which says why; change it there.\n"
 MAX_BATCH_SIZE = 64
+SUFFIX = "_FILE"  # of an input that takes an image file in the place of pixels
 # A request may shorten its wait, not lengthen it; without one Triton ignores what a request says.
 LONGEST_WAIT = 120_000_000  # microseconds, `max_request_timeout` of the gateway
 
@@ -71,10 +72,15 @@ def configuration(metric: Metric, variant: Variant = BASE) -> ModelConfig:
     """The configuration of a metric's model."""
     config = ModelConfig(name=metric.name, backend="python", max_batch_size=MAX_BATCH_SIZE)
     for name in metric.inputs:
-        # Ragged: images of different sizes share a batch.
-        config.input.add(
-            name=name, data_type=TYPE_UINT8, dims=[-1, -1, -1], allow_ragged_batch=True
-        )
+        # A request gives either of the two. Ragged: those of different sizes share a batch.
+        for twin, dims in ((name, [-1, -1, -1]), (name + SUFFIX, [-1])):
+            config.input.add(
+                name=twin,
+                data_type=TYPE_UINT8,
+                dims=dims,
+                allow_ragged_batch=True,
+                optional=True,
+            )
     for name, dims in _outputs(metric).items():
         config.output.add(name=name, data_type=TYPE_FP32, dims=dims)
     config.instance_group.add(kind=variant.kind, count=variant.instances)

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from threading import BoundedSemaphore, Lock
+from typing import Any, ClassVar, NamedTuple
 
 import triton_python_backend_utils as pb_utils
 
+from decoding import DecodingError
 from iqa.metric import Metric, Scores
-from iqa.parallel import available_cores
+from iqa.parallel import available_cores, parallel_map
 from serving.device import assigned
+from serving.files import Files, Versions, has_files
 from serving.inputs import images
 from serving.split import Answer, split
+from serving.worst import worst
 
 SCORE, MAP = "SCORE", "MAP"
+
+LARGE_WAITING = 64  # requests with large files that wait for their turn, of an instance
 
 _rename_capsule = ctypes.pythonapi.PyCapsule_SetName
 _rename_capsule.argtypes = (ctypes.py_object, ctypes.c_char_p)
 _CONSUMED = ctypes.c_char_p(b"used_dltensor")  # lives on: a capsule borrows its name
+
+
+class Work(NamedTuple):
+    """A request whose pixels are there: the versions of each of its items."""
+
+    request: Any
+    items: list[Versions]
 
 
 class ScoringModel:
@@ -48,57 +63,150 @@ class ScoringModel:
             self.device = assigned(args["model_instance_kind"], args["model_instance_device_id"])
         except ValueError as error:
             raise pb_utils.TritonModelException(str(error)) from error
+        # A GPU's memory limit holds for one call at a time; on CPUs calls share nothing.
+        self._device_lock = nullcontext() if self.device == "cpu" else Lock()
+        self._alone = ThreadPoolExecutor(self.threads, thread_name_prefix="large-files")
+        self._places = BoundedSemaphore(LARGE_WAITING)
         pb_utils.Logger.log_info(f"{args['model_name']} scores on {self.device}")
 
-    def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer a batch of requests, each of one or several stacked images.
+    def finalize(self) -> None:
+        """Answer the files that are still in work."""
+        self._alone.shutdown()
 
-        One call scores them all, but for those that want maps: nobody else waits for more of them.
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer a batch of requests, each of one or several stacked images, or of files.
+
+        Those with pixels are answered first; those with files in an order of their own, so that
+        nobody waits for a file that takes long to decode.
         """
-        mapped = [_wants_map(request) for request in requests]
-        answers = {maps: self._answers(requests, mapped, maps) for maps in set(mapped)}
-        return [next(answers[maps]) for maps in mapped]
+        answers: dict[int, Any] = {}
+        pixels: list[int] = []
+        files: list[int] = []
+        for place, request in enumerate(requests):
+            try:
+                (files if has_files(request, self.metric) else pixels).append(place)
+            except DecodingError as error:
+                answers[place] = _failure(error)
+        threads = self.threads if len(requests) > 1 else self.threads_alone
+        works = [Work(requests[place], self._stack(requests[place])) for place in pixels]
+        answers.update(zip(pixels, self._answers(works, threads), strict=True))
+        if not files:
+            return [answers[place] for place in range(len(requests))]
+        for place, answer in answers.items():
+            _send(requests[place], answer)
+        self._answer_files([requests[place] for place in files], threads)
+        return [None] * len(requests)
 
     def score(self, *images: list[Any], **options: Any) -> Scores:
         """Score a ragged batch: one list of uint8 `[H, W, C]` arrays for each input."""
         return self.metric.score(*images, **options)
 
-    def _answers(self, batch: list[Any], mapped: list[bool], maps: bool) -> Iterator[Any]:
-        """The responses to those requests of a batch that want maps, or to the others."""
-        requests = [request for request, wants in zip(batch, mapped, strict=True) if wants is maps]
-        stacks = [[images(request, name) for name in self.metric.inputs] for request in requests]
-        counts = [len(stack[0]) for stack in stacks]
-        lists = [
-            [image for stack in stacks for image in stack[position]]
-            for position in range(len(self.metric.inputs))
-        ]
+    def _stack(self, request: Any) -> list[Versions]:
+        inputs = [images(request, name) for name in self.metric.inputs]
+        return [[list(item)] for item in zip(*inputs, strict=True)]
+
+    def _answer_files(self, requests: list[Any], threads: int) -> None:
+        """Small files are decoded and scored together; others alone, each when it is its turn."""
+        small: list[tuple[Any, Files]] = []
+        large: list[tuple[Any, Files]] = []
+        for request in requests:
+            files = Files(request, self.metric)
+            try:
+                (small if files.are_small() else large).append((request, files))
+            except DecodingError as error:
+                _send(request, _failure(error))
+        outcomes = parallel_map(_outcome, [files for _, files in small], threads)
+        works = []
+        for (request, _), outcome in zip(small, outcomes, strict=True):
+            if isinstance(outcome, DecodingError):
+                _send(request, _failure(outcome))
+            else:
+                works.append(Work(request, outcome))
+        for work, answer in zip(works, self._answers(works, threads), strict=True):
+            _send(work.request, answer)
+        for request, files in large:
+            self._places.acquire()  # while there is none, Triton's queue fills and refuses
+            self._alone.submit(self._answer_alone, request, files)
+
+    def _answer_alone(self, request: Any, files: Files) -> None:
+        answer = _failure("The files could not be scored.", "INTERNAL")
+        try:
+            if request.is_cancelled():
+                answer = _failure("The client has left.", "CANCELLED")
+            else:
+                outcome = _outcome(files)
+                if isinstance(outcome, DecodingError):
+                    answer = _failure(outcome)
+                else:
+                    (answer,) = self._answers([Work(request, outcome)], self.threads)
+        finally:
+            _send(request, answer)
+            self._places.release()
+
+    def _answers(self, works: Sequence[Work], threads: int) -> list[Any]:
+        """The responses to requests whose pixels are there.
+
+        One call scores them all, but for those that want maps: nobody else waits for more of them.
+        """
+        mapped = [_wants_map(work.request) for work in works]
+        answers = {
+            maps: self._scored(
+                [w for w, m in zip(works, mapped, strict=True) if m is maps], threads, maps
+            )
+            for maps in set(mapped)
+        }
+        return [next(answers[maps]) for maps in mapped]
+
+    def _scored(self, works: Sequence[Work], threads: int, maps: bool) -> Iterator[Any]:
         details = self.metric.details
         wanted = [
-            details is not None and details.output in request.requested_output_names()
-            for request in requests
+            details is not None and details.output in work.request.requested_output_names()
+            for work in works
         ]
-        threads = self.threads if len(batch) > 1 else self.threads_alone
-        scored = self.score(
-            *lists,
-            details=any(wanted),
-            maps=maps,
-            device=self.device,
-            threads=threads,
-            memory_limit=self.memory_limit,
+        items = [item for work in works for item in work.items]
+        versions = [version for item in items for version in item]
+        with self._device_lock:
+            scores = self.score(
+                *(list(column) for column in zip(*versions, strict=True)),
+                details=any(wanted),
+                maps=maps,
+                device=self.device,
+                threads=threads,
+                memory_limit=self.memory_limit,
+            )
+        answers = split(
+            worst(self.metric, scores, list(map(len, items))), [len(work.items) for work in works]
         )
-        answers = split(scored, counts)
         return (self._response(*pair) for pair in zip(answers, wanted, strict=True))
 
     def _response(self, answer: Answer, with_details: bool) -> Any:
         if answer.error is not None:
-            error = pb_utils.TritonError(answer.error, pb_utils.TritonError.INVALID_ARG)
-            return pb_utils.InferenceResponse(error=error)
+            return _failure(answer.error)
         outputs = [_tensor(SCORE, answer.scores)]
         if with_details and self.metric.details:
             outputs.append(_tensor(self.metric.details.output, answer.details))
         if answer.maps is not None:
             outputs.append(_tensor(MAP, answer.maps))
         return pb_utils.InferenceResponse(outputs)
+
+
+def _outcome(files: Files) -> list[Versions] | DecodingError:
+    """The pixels of a request's files, or why there are none."""
+    try:
+        return files.decoded()
+    except DecodingError as error:
+        return error
+
+
+def _send(request: Any, answer: Any) -> None:
+    """Answer one request of a batch, whatever becomes of the others."""
+    final = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+    request.get_response_sender().send(answer, flags=final)
+
+
+def _failure(error: object, kind: str = "INVALID_ARG") -> Any:
+    code = getattr(pb_utils.TritonError, kind)
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
 
 
 def _tensor(name: str, array: Any) -> Any:
