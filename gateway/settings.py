@@ -19,6 +19,7 @@ class Settings(BaseSettings):
         "127.0.0.1:8101",
         description="gRPC address of Triton, host:port; several as a list or dns:///name:port",
     )
+    metrics: str = Field("", description="metrics that Triton has, separated by commas; empty: all")
     transport: Literal["auto", "shm", "grpc"] = Field(
         "auto",
         description="how pixels reach Triton: shared memory, inline in gRPC, or whichever works",
@@ -55,6 +56,10 @@ class Settings(BaseSettings):
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def metric_names(self) -> list[str]:
+        """The metrics to serve; none named where all are."""
+        return _listed(self.metrics)
 
     def keys(self) -> list[str]:
         """The API keys; none where everybody may call."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from gateway.triton.client import TritonClient
 from gateway.triton.messages import Tensor
-from iqa.catalogue import METRICS
 from iqa.metric import Metric
 
 PROBE_TIMEOUT = 2  # seconds that a model has to answer
@@ -19,8 +19,9 @@ MEMORY = 0.5  # seconds that an answer is reused, so that probes cannot load the
 class Readiness:
     """Asks every model for the score of a small noisy picture."""
 
-    def __init__(self, triton: TritonClient) -> None:
+    def __init__(self, triton: TritonClient, metrics: Sequence[Metric]) -> None:
         self._triton = triton
+        self._metrics = metrics
         self._probe: asyncio.Future[list[str]] | None = None
         self._probed = -np.inf
 
@@ -31,9 +32,10 @@ class Readiness:
         return await asyncio.shield(self._probe)
 
     async def _ask_all(self) -> list[str]:
-        answers = await asyncio.gather(*map(self._answers, METRICS))
+        answers = await asyncio.gather(*map(self._answers, self._metrics))
         self._probed = time.monotonic()
-        return [metric.name for metric, well in zip(METRICS, answers, strict=True) if not well]
+        asked = zip(self._metrics, answers, strict=True)
+        return [metric.name for metric, well in asked if not well]
 
     async def _answers(self, metric: Metric) -> bool:
         work = asyncio.ensure_future(self._infer(metric))

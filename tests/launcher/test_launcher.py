@@ -128,6 +128,20 @@ def test_stopping_does_not_wait_until_the_models_are_unloaded(tmp_path: Path) ->
     assert "successfully unloaded" not in log
 
 
+def test_a_metric_that_is_not_named_is_neither_loaded_nor_offered(tmp_path: Path) -> None:
+    service = launch(tmp_path / "log", "--workers=1", "--metrics=brisque")
+    try:
+        wait_until_ready(service)
+        listed = httpx.get(f"{service.url}/api/v1/iqa/").json()["metrics"]
+        assert [metric["id"] for metric in listed] == ["brisque"]
+        assert httpx.get(f"http://{service.http}/v2/models/brisque/ready").status_code == 200
+        assert httpx.get(f"http://{service.http}/v2/models/ms_ssim/ready").status_code != 200
+        answer = httpx.post(f"{service.url}/api/v1/iqa/fr/ms-ssim/", files={"a": b"a"})
+        assert answer.json()["code"] == "not_found"
+    finally:
+        assert stop(service) == 0
+
+
 def test_whoever_may_come_from_outside_is_told_in_one_line(tmp_path: Path) -> None:
     nowhere = ("--workers=1", "--triton-url=127.0.0.1:9")
     for host, key, warnings in (("::", "", 1), ("::", "secret", 0), ("127.0.0.1", "", 0)):
