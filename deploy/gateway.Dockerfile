@@ -2,7 +2,7 @@
 FROM python:3.13-slim-trixie AS build
 
 WORKDIR /src
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY iqa iqa
 COPY decoding decoding
 COPY gateway gateway
