@@ -109,7 +109,7 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
         """The process lives."""
         return {"status": "alive"}
 
-    @app.get("/readyz", tags=["Operation"], responses=problem_responses(503))
+    @app.get("/readyz", tags=["Operation"], responses=problem_responses("backend_unavailable"))
     async def readyz() -> dict[str, str]:
         """Every model has just answered a small inference."""
         silent = await readiness.silent_models()
