@@ -45,6 +45,9 @@ class Settings(BaseSettings):
         ge=1,
         description="images decoded at once, per worker",
     )
+    colour: Literal["srgb", "stored"] = Field(
+        "srgb", description="`stored`: embedded colour profiles are ignored, not converted to sRGB"
+    )
     luma: Literal["exact", "jpeg"] = Field(
         "exact", description="`jpeg`: BRISQUE takes a JPEG's own luma plane; faster, not the same"
     )
