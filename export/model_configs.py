@@ -31,6 +31,7 @@ REPOSITORY = Path(__file__).parents[1] / "model_repository"
 HEADER = "# Made by python -m export.model_configs, which says why; change it there.\n"
 MAX_BATCH_SIZE = 64
 SUFFIX = "_FILE"  # of an input that takes an image file in the place of pixels
+NORMAL = 2  # the priority of what does not ask for 1, as the gateway's probes of readiness do
 # A request may shorten its wait, not lengthen it; without one Triton ignores what a request says.
 LONGEST_WAIT = 120_000_000  # microseconds, `max_request_timeout` of the gateway
 
@@ -43,26 +44,25 @@ class Variant:
         kind: Triton's instance kind.
         instances: per device.
         queue_size: requests that may wait; more are refused.
-        queue_delay: microseconds that a request may wait for others to be scored with.
         parameters: for the Python backend and for `serving.model`.
     """
 
     kind: int
     instances: int
     queue_size: int
-    queue_delay: int = 0
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 # With one instance and a bounded queue, Triton 2.51 at times leaves a request waiting for 500 ms.
-# No request waits for others: the gateway stacks what comes at once (perf/README.md).
+# No request waits for others (max_queue_delay_microseconds): the gateway stacks what comes at once
+# (docs/architecture.md), and a Triton before release 26.08 that has such a delay beside a default
+# timeout gets slower from minute to minute (server issue 8870).
 BASE = Variant(kind=ModelInstanceGroup.KIND_AUTO, instances=2, queue_size=1024)
 VARIANTS = {
     "gpu": Variant(
         kind=ModelInstanceGroup.KIND_GPU,
         instances=2,  # one packs and unpacks while the other computes
         queue_size=4096,
-        queue_delay=500,
         parameters={"FORCE_CPU_ONLY_INPUT_TENSORS": "no", "gpu_memory_bytes": str(4 << 30)},
     ),
 }
@@ -84,8 +84,9 @@ def configuration(metric: Metric, variant: Variant = BASE) -> ModelConfig:
     for name, dims in _outputs(metric).items():
         config.output.add(name=name, data_type=TYPE_FP32, dims=dims)
     config.instance_group.add(kind=variant.kind, count=variant.instances)
-    config.dynamic_batching.max_queue_delay_microseconds = variant.queue_delay
-    policy = config.dynamic_batching.default_queue_policy
+    config.dynamic_batching.priority_levels = NORMAL
+    config.dynamic_batching.default_priority_level = NORMAL
+    policy = config.dynamic_batching.default_queue_policy  # of each level
     policy.timeout_action = ModelQueuePolicy.REJECT
     policy.default_timeout_microseconds = LONGEST_WAIT
     policy.allow_timeout_override = True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what listens on all)
@@ -33,5 +33,5 @@ def answers_ok(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310  (our own service)
             return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+    except (OSError, HTTPException):
         return False

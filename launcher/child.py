@@ -85,8 +85,14 @@ class Child:
         threading.Thread(target=self._read_log, args=(self._process,), daemon=True).start()
 
     def is_alive(self) -> bool:
-        """Whether it runs."""
-        return self._process is not None and self._process.poll() is None
+        """Whether it runs; what it started ends with it."""
+        if self._process is None or self._process.returncode is not None:
+            return False
+        # Only looked at: until it is reaped, no other process group can have its number.
+        if not os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return True
+        self._end(self._process)
+        return False
 
     def restart_when_due(self) -> bool:
         """Start a dead process again after its back-off; True when that happened just now."""
@@ -107,13 +113,12 @@ class Child:
     def kill(self) -> None:
         """End it and what it started at once."""
         if self._process and self.is_alive():
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            self._end(self._process)
 
     def terminate(self) -> None:
         """Ask it to end."""
         if self._process and self.is_alive():
-            self._process.terminate()
+            os.kill(self._process.pid, signal.SIGTERM)
 
     def wait(self, patience: float, enough: re.Pattern[str] | None = None) -> None:
         """Wait until it has ended or printed what is `enough`; after `patience` seconds, end it."""
@@ -125,6 +130,10 @@ class Child:
                 logger.warning("%s did not end in %gs: killed", self.name, patience)
                 self.kill()
             time.sleep(POLL)
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def _ending(self) -> str:
         code = self._process.returncode if self._process else None

@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, multiprocess, start_http_server
+from prometheus_client import multiprocess
 
 from gateway.observability import tracing
+from gateway.triton import shared_memory
 from launcher import family, tritonserver
 from launcher.addresses import answers_ok, listen, reachable
 from launcher.child import Child
 from launcher.failure import LaunchError
+from launcher.janitor import Janitor
 from launcher.options import Options
 from launcher.reporting import progress
 from launcher.triton_memory import TritonMemory
@@ -36,6 +38,7 @@ class Service:
         """
         self._options = options
         self._triton_memory = TritonMemory()
+        self._janitor = Janitor()
         self._triton: Child | None = None
         self._metrics_folder = workspace / "metrics"
         self._metrics_folder.mkdir()
@@ -69,12 +72,12 @@ class Service:
             progress.info("Starting Triton")
             self._triton_memory.claim()
             self._triton.start()
+            self._tell_janitor()
             self._wait_for(self._triton_is_ready, self._triton)
         progress.info("Starting the gateway")
-        if self._options.metrics_port:
-            self._serve_metrics()
         for worker in self._workers:
             worker.start()
+        self._tell_janitor()
         # A Triton elsewhere comes and goes by itself, and the gateway waits for it.
         self._wait_for(self._is_ready if self._triton else self._is_alive, *self._workers)
         if not self._is_ready():
@@ -82,18 +85,16 @@ class Service:
         progress.info("Ready at %s (API documentation; Ctrl-C stops)", self._url)
         progress.info("Try: curl -F image=@photo.jpg %s/api/v1/iqa/nr/brisque/", self._url)
 
-    def _serve_metrics(self) -> None:
-        """All workers' metrics, for a Prometheus that has no key."""
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry, str(self._metrics_folder))  # type: ignore[no-untyped-call]  # untyped there
-        start_http_server(self._options.metrics_port, self._options.host, registry)
-
     def _watch(self) -> None:
-        watchdog = Watchdog(self._triton, self._is_ready) if self._triton else None
+        watchdog = (
+            Watchdog(self._triton, self._triton_metrics(), self._is_ready) if self._triton else None
+        )
         while True:
             time.sleep(POLL)
             for worker in self._workers:
                 pid = worker.pid
+                if not worker.is_alive():
+                    shared_memory.remove_leftovers()
                 if worker.restart_when_due():
                     multiprocess.mark_process_dead(pid, str(self._metrics_folder))  # type: ignore[no-untyped-call]  # untyped there
             if self._triton and watchdog:
@@ -102,6 +103,7 @@ class Service:
                     self._triton_memory.remove()
                 if self._triton.restart_when_due():
                     watchdog.reset()
+            self._tell_janitor()
 
     def _end(self) -> None:
         progress.info("Stopping")
@@ -114,6 +116,12 @@ class Service:
         if self._triton:
             self._end_triton(self._triton)
             self._triton_memory.release()
+        self._tell_janitor()
+        self._janitor.dismiss()
+
+    def _tell_janitor(self) -> None:
+        children = [*self._workers, *([self._triton] if self._triton else [])]
+        self._janitor.watch({child.pid for child in children if child.pid and child.is_alive()})
 
     def _end_triton(self, triton: Child) -> None:
         """Let it answer what it has; to unload its models would take it four seconds more."""
@@ -136,6 +144,10 @@ class Service:
     def _triton_is_ready(self) -> bool:
         address = reachable(self._options.triton_host, self._options.triton_http_port)
         return answers_ok(f"http://{address}/v2/health/ready")
+
+    def _triton_metrics(self) -> str:
+        address = reachable(self._options.triton_host, self._options.triton_metrics_port)
+        return f"http://{address}/metrics"
 
     def _is_alive(self) -> bool:
         return answers_ok(f"{self._url}/healthz")

@@ -28,7 +28,7 @@ class TritonMemory:
 
     def claim(self) -> None:
         """Mark it as ours for as long as this process lives; remove what dead launchers left."""
-        _remove_leftovers()
+        remove_leftovers()
         self._lock = (DIRECTORY / (self._owner + LOCK)).open("xb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
@@ -44,7 +44,7 @@ class TritonMemory:
             self._lock.close()
 
 
-def _remove_leftovers() -> None:
+def remove_leftovers() -> None:
     """Remove the memory of launchers that were killed.
 
     A living one holds its lock; process ids would repeat between containers.

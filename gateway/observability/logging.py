@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import logging
 
-from gateway.observability.throttle import Throttle
-
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
-    FIELDS = ("request_id", "status", "duration_ms", "code", "trace_id", "left_out")
+    FIELDS = ("request_id", "status", "duration_ms", "code", "trace_id")
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON; request fields where it has them."""
@@ -35,7 +33,6 @@ def configure_logging(level: str) -> None:
     """Send every logger's lines, uvicorn's included, as JSON to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
-    handler.addFilter(Throttle())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()

@@ -151,6 +151,7 @@ class TritonClient:
         timeout: float,
         outputs: Sequence[str] = ("SCORE",),
         request_id: str = "",
+        is_urgent: bool = False,
     ) -> Outputs:
         """Run a model on uint8 tensors that lie in `slot`.
 
@@ -161,6 +162,7 @@ class TritonClient:
             timeout: seconds that the request may wait in Triton's queue.
             outputs: names of the tensors wanted.
             request_id: for Triton's log.
+            is_urgent: whether the request goes before all others in Triton's queue.
 
         Returns:
             the outputs `[N, ...]`.
@@ -168,7 +170,7 @@ class TritonClient:
         Raises:
             Problem: what Triton answered, or `backend_unavailable`.
         """
-        request = inference(model, tensors, outputs, timeout, request_id)
+        request = inference(model, tensors, outputs, timeout, request_id, is_urgent=is_urgent)
         try:
             answer = await self._answer(request, tensors, slot)
         except grpc.RpcError as error:
@@ -199,6 +201,16 @@ class TritonClient:
         run = contextvars.copy_context().run  # which a trace goes by
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, run, lambda: outputs_of(call()))
+
+    async def last_finished(self, model: str, timeout: float) -> float:
+        """When Triton last finished a batch of a model's, for whomever; of `time.time`.
+
+        Raises:
+            grpc.RpcError: it does not say.
+        """
+        request = protocol.ModelStatisticsRequest(name=model)
+        statistics = await self._control.ModelStatistics(request, timeout=timeout)
+        return max(each.last_inference for each in statistics.model_stats) / 1e3
 
     async def model_parameters(self, model: str) -> dict[str, str]:
         """The `parameters` in the model's configuration.

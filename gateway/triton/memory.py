@@ -18,7 +18,8 @@ from tritonclient.grpc import service_pb2 as protocol
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from gateway.triton.key import metadata
-from gateway.triton.slots import PREFIX, Region, Slot, exists, remove_leftovers
+from gateway.triton.shared_memory import PREFIX, exists, remove_leftovers
+from gateway.triton.slots import Region, Slot
 
 logger = logging.getLogger(__name__)
 

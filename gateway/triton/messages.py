@@ -13,6 +13,7 @@ from tritonclient.grpc import service_pb2 as protocol
 from gateway.triton.slots import Slot
 
 DATA_TYPES = {"FP32": np.dtype("<f4")}
+URGENT = 1  # of the models' two levels of priority; all other requests are of the second one
 Outputs = dict[str, NDArray[np.float32]]  # by name
 
 
@@ -30,10 +31,14 @@ def inference(
     outputs: Sequence[str],
     timeout: float,
     request_id: str,
+    *,
+    is_urgent: bool,
 ) -> protocol.ModelInferRequest:
     """A request that lacks its pixels; see `TritonClient.infer`."""
     request = protocol.ModelInferRequest(model_name=model, id=request_id)
     request.parameters["timeout"].int64_param = int(timeout * 1e6)
+    if is_urgent:
+        request.parameters["priority"].int64_param = URGENT
     for tensor in tensors:
         request.inputs.add(name=tensor.name, datatype="UINT8", shape=tensor.shape)
     for name in outputs:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import mmap
-import os
-import secrets
 from bisect import insort
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.triton.shared_memory import new_key, reserve, unlink
+
 ALIGNMENT = 4096
 LARGE = 16 << 20  # bytes; private slots from here on return their memory to the system
-DIRECTORY = Path("/dev/shm")  # noqa: S108  (where POSIX shared memory lives on Linux)
-PREFIX = "iqa-gateway-"
 
 
 @dataclass(frozen=True)
@@ -62,8 +57,8 @@ class Region:
             OSError: there is not that much shared memory left.
         """
         size = self.size = -(-size // ALIGNMENT) * ALIGNMENT
-        self.key = f"/{PREFIX}{os.getpid()}-{secrets.token_hex(4)}" if shared else None
-        self._block = _shared_block(self.key, size) if self.key else _private_block(size)
+        self.key = new_key() if shared else None
+        self._block = reserve(self.key, size) if self.key else _private_block(size)
         self.memory = np.frombuffer(self._block, dtype=np.uint8)
         self._free = [(0, self.size)]
         self._waiting: deque[tuple[int, asyncio.Future[Slot]]] = deque()
@@ -108,7 +103,7 @@ class Region:
     def unlink(self) -> None:
         """Remove the name; the memory goes when the last process that maps it lets go."""
         if self.key:
-            _path(self.key).unlink(missing_ok=True)
+            unlink(self.key)
             self.key = None
 
     def _serve(self) -> None:
@@ -130,40 +125,5 @@ class Region:
         return None
 
 
-def exists(key: str) -> bool:
-    """Whether there is shared memory of that name."""
-    return _path(key).exists()
-
-
-def remove_leftovers() -> None:
-    """Unlink the regions of workers that were killed before they could.
-
-    A living worker holds a lock on its region; process ids would repeat between containers.
-    """
-    for path in DIRECTORY.glob(f"{PREFIX}*"):
-        with suppress(OSError), path.open("rb") as file:  # gone, locked, or another user's
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-
-
-def _path(key: str) -> Path:
-    return DIRECTORY / key[1:]
-
-
 def _private_block(size: int) -> mmap.mmap:
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-
-
-def _shared_block(key: str, size: int) -> mmap.mmap:
-    path = _path(key)
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)  # until the mapping, which keeps the file open, goes
-        # Reserved now: a page that the file system cannot provide later would be a SIGBUS.
-        os.posix_fallocate(descriptor, 0, size)
-        return mmap.mmap(descriptor, size)
-    except OSError:
-        path.unlink()
-        raise
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,7 @@ import psutil
 from perf.load.exchanges import Exchange
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where POSIX shared memory lives on Linux)
-Member = Literal["uvicorn", "tritonserver", "triton_python_backend_stub"]
+Member = Literal["uvicorn", "tritonserver", "triton_python_backend_stub", "launcher.janitor"]
 
 
 def members(launcher: int, kind: Member | None = None) -> list[psutil.Process]:

@@ -52,7 +52,10 @@ backend: "python"
 max_batch_size: 64
 input [ {inputs} ]
 output [ {{ name: "SCORE" data_type: TYPE_FP32 dims: [ 1 ] }} ]
-dynamic_batching {{ default_queue_policy {{ allow_timeout_override: true max_queue_size: 512 }} }}
+dynamic_batching {{
+  priority_levels: 2 default_priority_level: 2
+  default_queue_policy {{ allow_timeout_override: true max_queue_size: 512 }}
+}}
 instance_group [ {{ kind: KIND_CPU }} ]
 """
 INPUT = '{{ name: "{}" data_type: TYPE_UINT8 dims: [ -1, -1, -1 ] allow_ragged_batch: true }}'

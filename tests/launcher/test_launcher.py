@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -21,14 +19,7 @@ from launcher.failure import LaunchError
 from launcher.options import REPOSITORY
 from launcher.triton_memory import DIRECTORY, LOCK, PREFIX
 from perf.load import faults
-from tests.conftest import (
-    START_PATIENCE,
-    RunningService,
-    free_ports,
-    launch,
-    stop,
-    wait_until_ready,
-)
+from tests.conftest import START_PATIENCE, RunningService, launch, stop, wait_until_ready
 
 
 def failure(service: RunningService) -> str:
@@ -128,20 +119,6 @@ def test_stopping_does_not_wait_until_the_models_are_unloaded(tmp_path: Path) ->
     assert "successfully unloaded" not in log
 
 
-def test_a_metric_that_is_not_named_is_neither_loaded_nor_offered(tmp_path: Path) -> None:
-    service = launch(tmp_path / "log", "--workers=1", "--metrics=brisque")
-    try:
-        wait_until_ready(service)
-        listed = httpx.get(f"{service.url}/api/v1/iqa/").json()["metrics"]
-        assert [metric["id"] for metric in listed] == ["brisque"]
-        assert httpx.get(f"http://{service.http}/v2/models/brisque/ready").status_code == 200
-        assert httpx.get(f"http://{service.http}/v2/models/ms_ssim/ready").status_code != 200
-        answer = httpx.post(f"{service.url}/api/v1/iqa/fr/ms-ssim/", files={"a": b"a"})
-        assert answer.json()["code"] == "not_found"
-    finally:
-        assert stop(service) == 0
-
-
 def test_whoever_may_come_from_outside_is_told_in_one_line(tmp_path: Path) -> None:
     nowhere = ("--workers=1", "--triton-url=127.0.0.1:9")
     for host, key, warnings in (("::", "", 1), ("::", "secret", 0), ("127.0.0.1", "", 0)):
@@ -151,59 +128,6 @@ def test_whoever_may_come_from_outside_is_told_in_one_line(tmp_path: Path) -> No
         assert httpx.get(f"{address}/healthz").status_code == 200
         assert stop(service) == 0
         assert service.log.read_text().count("may use the service") == warnings
-
-
-def test_metrics_have_a_port_that_asks_for_no_key(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
-    options = ("--workers=2", "--triton-url=127.0.0.1:9", f"--metrics-port={port}")
-    service = launch(tmp_path / "log", *options, IQA_API_KEYS="secret")
-    wait_until_ready(service)
-    try:
-        assert httpx.get(f"{service.url}/metrics").status_code == 401
-        answer = httpx.get(f"http://127.0.0.1:{port}/metrics")
-        assert answer.status_code == 200
-        assert "http_server_request_duration_seconds_count" in answer.text
-    finally:
-        assert stop(service) == 0
-
-
-def test_gauges_of_a_dead_worker_are_gone(tmp_path: Path) -> None:
-    """One that dies with a request in work leaves no image in flight."""
-    options = ("--workers=1", "--triton-url=127.0.0.1:9", "--log-level=info")
-    service = launch(tmp_path / "log", *options)
-    wait_until_ready(service)
-    try:
-        slow = b"POST /api/v1/iqa/nr/brisque/ HTTP/1.1\r\nHost: it\r\nContent-Length: 99\r\n"
-        slow += b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
-        host, port = service.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as connection:
-            connection.sendall(slow)
-            while in_flight(service) != 1:
-                time.sleep(0.05)
-            (worker,) = psutil.Process(service.process.pid).children()
-            worker.kill()
-            wait_until_answering(service)
-            assert in_flight(service) == 0
-    finally:
-        assert stop(service) == 0
-
-
-def in_flight(service: RunningService) -> float:
-    text = httpx.get(f"{service.url}/metrics").text
-    values = re.findall(r"^iqa_images_in_flight (\S+)$", text, re.MULTILINE)
-    return float(values[0]) if values else 0
-
-
-def wait_until_answering(service: RunningService) -> None:
-    end = time.monotonic() + START_PATIENCE
-    while "restart in" not in service.log.read_text():
-        time.sleep(0.05)
-    while True:
-        with suppress(httpx.TransportError):
-            httpx.get(f"{service.url}/healthz")
-            return
-        assert time.monotonic() < end, service.log.read_text()
-        time.sleep(0.05)
 
 
 def test_in_json_every_line_is_an_object(tmp_path: Path) -> None:
@@ -257,26 +181,48 @@ def test_a_triton_elsewhere_serves_too(service: RunningService, tmp_path: Path) 
         assert stop(front) == 0
 
 
-def test_of_a_killed_launcher_nothing_lives_on_and_the_next_one_removes_its_memory(
-    tmp_path: Path,
-) -> None:
+def test_of_a_killed_launcher_nothing_is_left(tmp_path: Path) -> None:
+    """Not even model processes that hang, as some do when their Triton is killed."""
     service = launch(tmp_path / "log", "--workers=1")
     wait_until_ready(service)
     family = psutil.Process(service.process.pid).children(recursive=True)
     pids = faults.family(service.process.pid)
+    assert faults.memory_of(pids)
+    faults.members(service.process.pid, "triton_python_backend_stub")[0].suspend()
     service.process.send_signal(signal.SIGKILL)
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
+    assert faults.memory_of(pids) == []
 
-    assert faults.memory_of(
-        pids
-    )  # the lock and the worker's region, and what of their memory the models left
+
+def test_what_even_the_janitor_could_not_remove_the_next_launcher_does(tmp_path: Path) -> None:
+    service = launch(tmp_path / "log", "--workers=1")
+    wait_until_ready(service)
+    family = psutil.Process(service.process.pid).children(recursive=True)
+    pids = faults.family(service.process.pid)
+    faults.members(service.process.pid, "launcher.janitor")[0].kill()
+    service.process.send_signal(signal.SIGKILL)
+    psutil.wait_procs(family, timeout=20)
+    assert faults.memory_of(pids)
     following = launch(tmp_path / "following", "--workers=1")
     try:
         wait_until_ready(following)
         assert faults.memory_of(pids) == []
-        pids = faults.family(following.process.pid)
-        assert faults.memory_of(pids)
     finally:
         assert stop(following) == 0
-    assert faults.memory_of(pids) == []
+
+
+def test_of_a_killed_triton_no_model_process_is_left(tmp_path: Path) -> None:
+    """Whatever state it is in: one that is stopped cannot end itself."""
+    service = launch(tmp_path / "log", "--workers=1")
+    try:
+        wait_until_ready(service)
+        models = faults.members(service.process.pid, "triton_python_backend_stub")
+        models[0].suspend()
+        faults.kill(service.process.pid, "tritonserver")
+        _, alive = psutil.wait_procs(models, timeout=10)
+        assert not alive
+        wait_for_recovery(service, models[0])
+        assert faults.memory_of([model.pid for model in models]) == []
+    finally:
+        assert stop(service) == 0

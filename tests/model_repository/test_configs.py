@@ -10,6 +10,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup, 
 import iqa
 from export.model_configs import REPOSITORY, VARIANTS, configuration, read, text, write
 from gateway.settings import Settings
+from gateway.triton.messages import URGENT
 from iqa.brisque import regressor
 from iqa.catalogue import METRICS, metric
 
@@ -46,6 +47,10 @@ def test_configuration_keeps_the_contract(path: Path) -> None:
     assert policy.timeout_action == ModelQueuePolicy.REJECT
     assert policy.allow_timeout_override
     assert policy.default_timeout_microseconds == Settings().max_request_timeout * 1e6
+    # Beside that timeout a delay makes a Triton before release 26.08 slower and slower.
+    assert config.dynamic_batching.max_queue_delay_microseconds == 0
+    assert config.dynamic_batching.priority_levels == 2
+    assert config.dynamic_batching.default_priority_level == 2 > URGENT
     assert config.model_warmup
     for warm_up in config.model_warmup:
         assert all(tensor.random_data for tensor in warm_up.inputs.values())

@@ -18,7 +18,7 @@ from gateway.http.problems import Problem
 from gateway.triton.client import TritonClient
 from gateway.triton.memory import Transport
 from gateway.triton.messages import Tensor
-from gateway.triton.slots import DIRECTORY, PREFIX
+from gateway.triton.shared_memory import DIRECTORY, PREFIX
 from tests.conftest import RunningService, free_ports
 
 MEBIBYTE = 1 << 20

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.triton.slots import ALIGNMENT, DIRECTORY, LARGE, PREFIX, Region, remove_leftovers
+from gateway.triton.shared_memory import DIRECTORY, PREFIX, remove_leftovers
+from gateway.triton.slots import ALIGNMENT, LARGE, Region
 
 
 def names() -> set[str]:
