@@ -52,7 +52,7 @@ def beyond_the_page(path: str) -> list[Callable[..., bool | None]]:
     checks: list[Callable[..., bool | None]] = []
     if path.endswith("/batch/"):
         checks.append(negative_data_rejection)  # a file that is no picture fails in its entry
-    if path.endswith("/fr/ms-ssim/batch/"):
+    if "/fr/" in path and path.endswith("/batch/"):
         checks.append(positive_data_acceptance)  # as many originals as distorted images, or one
     return checks
 
