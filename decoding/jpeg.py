@@ -8,7 +8,7 @@ from PIL import Image
 
 from decoding import colour
 from decoding.errors import DecoderErrors
-from decoding.jpeg_header import read_header
+from decoding.jpeg_header import ICC, read_header
 from decoding.orientation import TURNS, UPRIGHT, upright_size
 from decoding.pictures import WHITE, Colour, Pixels, write
 from decoding.pillow import PillowPicture
@@ -17,6 +17,7 @@ SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}  # that libjpeg-turbo decodes to, by c
 MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 END = b"\xff\xd9"
 CUT_OFF = "Premature end of JPEG file"
+BROKEN_PROFILE = "bad ICC marker"
 UNKNOWN_SAMPLING = "Could not determine subsampling level"
 
 
@@ -70,10 +71,13 @@ class JpegPicture:
         try:
             return simplejpeg.decode_jpeg(self._data, self._space, buffer=buffer)
         except ValueError as error:
-            if CUT_OFF not in str(error):
+            if CUT_OFF in str(error):
+                mended = b"".join((self._data, END))
+            elif BROKEN_PROFILE in str(error):  # which says nothing on the pixels
+                mended = bytes(self._data).replace(ICC, bytes(len(ICC)))
+            else:
                 raise
-        with_end = b"".join((self._data, END))
-        return simplejpeg.decode_jpeg(with_end, self._space, buffer=buffer)
+        return simplejpeg.decode_jpeg(mended, self._space, buffer=buffer)
 
     def _converted(self, pixels: Pixels) -> Pixels:
         """The same in grey or RGB, and in sRGB where the picture has another profile."""

@@ -2,7 +2,7 @@
 FROM python:3.13-slim-trixie AS build
 
 WORKDIR /src
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY iqa iqa
 COPY decoding decoding
 COPY gateway gateway
@@ -22,11 +22,12 @@ ENV PATH=/opt/iqa/bin:$PATH \
     NUMBA_CACHE_DIR=/opt/iqa/kernels \
     PYTHONDONTWRITEBYTECODE=1 \
     IQA_HOST=0.0.0.0 \
+    IQA_METRICS_PORT=8103 \
     IQA_WORKERS=2 \
     IQA_TRITON_URL=127.0.0.1:8101 \
     IQA_LOG_LEVEL=info \
     IQA_LOG_FORMAT=json
 
 USER 1000:1000
-EXPOSE 8000
+EXPOSE 8000 8103
 CMD ["iqa-serve"]

@@ -1,5 +1,5 @@
 # Triton with all models. Which release, and why: docs/deployment.md.
-ARG TRITON_RELEASE=26.07
+ARG TRITON_RELEASE=26.11
 FROM nvcr.io/nvidia/tritonserver:${TRITON_RELEASE}-py3
 
 # "gpu" installs torch, for the GPU kernels; empty for a CPU image some gigabytes smaller.

@@ -34,6 +34,7 @@ from gateway.routes import build_router
 from gateway.settings import Settings
 from gateway.triton.client import TritonClient
 from gateway.triton.readiness import Readiness
+from iqa.catalogue import chosen
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         largest_slot=settings.max_pixels * BYTES_PER_PIXEL * LARGEST_REQUEST,
         key_file=settings.triton_key_file,
     )
+    metrics = chosen(settings.metric_names())
     admission = Admission(settings.max_in_flight, settings.max_held_bytes)
 
     @asynccontextmanager
@@ -78,14 +80,14 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     pipeline = Pipeline(settings, triton, (settings.shm_megabytes << 20) // CONCURRENT_STACKS)
-    router = build_router(settings, admission, pipeline, triton)
+    router = build_router(metrics, settings, admission, pipeline, triton)
     if settings.keys():  # for the API page alone: what asks for a key is `guard`
         bearer = Security(HTTPBearer(auto_error=False))
         api.include_router(router, dependencies=[bearer], responses=UNAUTHORIZED)
     else:
         api.include_router(router)
     _add_page(api)
-    _add_probes(api, Readiness(triton))
+    _add_probes(api, Readiness(triton, metrics))
     for error in (Problem, HTTPException, ClientDisconnect, Exception):
         api.add_exception_handler(error, answer_error)
     app = RequestTelemetry(guard(api, settings, answer_error))
@@ -107,7 +109,7 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
         """The process lives."""
         return {"status": "alive"}
 
-    @app.get("/readyz", tags=["Operation"], responses=problem_responses(503))
+    @app.get("/readyz", tags=["Operation"], responses=problem_responses("backend_unavailable"))
     async def readyz() -> dict[str, str]:
         """Every model has just answered a small inference."""
         silent = await readiness.silent_models()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
 
+from decoding import FORMATS
+from decoding.contract import RULES
 from gateway import maps
 from gateway.http.problems import STATUS, Problem
 from iqa.catalogue import METRICS
 from iqa.metric import Map, Metric
 
-DESCRIPTION = """Image-quality scores. Send pictures as `multipart/form-data`; JPEG, PNG, WebP, BMP,
-TIFF, GIF (first frame) and AVIF are read. EXIF orientation is applied, transparency is dropped,
-16-bit greyscale is scaled to 8 bits. Scores are never clamped.
+DESCRIPTION = f"""Image-quality scores. Send pictures as `multipart/form-data`. Formats that are
+read: {", ".join(FORMATS)}. A picture is scored as a person sees it: {"; ".join(RULES.values())}.
+Scores are never clamped.
 
 **[Look at pictures and their scores in the browser](/ui/)**
 
@@ -37,20 +40,32 @@ SENTENCES = {
 }
 
 
-SCORE = {"type": "number"}
-FILE = {"type": "string", "format": "binary"}
+# What a request may be refused for: as a whole, and for its image or pair.
+REQUEST = ("upload_too_large", "invalid_request", "overloaded", "deadline_exceeded")
+ITEM = (
+    "invalid_image", "image_too_small", "too_many_pixels", "unsupported_format", "out_of_memory",
+    "backend_unavailable",
+)  # fmt: skip
+
+FILE = {
+    "type": "string",
+    "format": "binary",
+    "description": "An image file, such as photo.jpg.",
+}
 HEADERS = [
     {
         "name": "X-Request-Timeout",
         "in": "header",
         "description": "Seconds until `deadline_exceeded`, instead of the service's own.",
         "schema": {"type": "number", "exclusiveMinimum": 0},
+        "example": 5,
     },
     {
         "name": "X-Request-ID",
         "in": "header",
         "description": "For log and answer, if it is of letters, digits and `_.:-`.",
         "schema": {"type": "string"},
+        "example": "album-7.1",
     },
 ]
 
@@ -58,10 +73,11 @@ HEADERS = [
 def describe_route() -> dict[str, Any]:
     """Documentation of the list of metrics."""
     schema = _object(metrics={"type": "array", "items": {"type": "object"}})
-    answer = {"metrics": [{"name": metric.title} for metric in METRICS]}
+    answer = {"metrics": [{"id": metric.name, "name": metric.title} for metric in METRICS]}
     return {
         "summary": "The metrics, what they mean, and what computes them",
-        "responses": _responses(schema, answer, 503),
+        "tags": ["Metrics"],
+        "responses": _responses(schema, answer, "backend_unavailable"),
     }
 
 
@@ -73,7 +89,7 @@ def single_route(metric: Metric) -> dict[str, Any]:
         "tags": [metric.title],
         "openapi_extra": _form(_files(metric)),
         "responses": _responses(
-            _object(score=SCORE), {"score": metric.example}, 400, 413, 415, 422, 503, 504
+            _object(score=_score(metric)), {"score": metric.example}, *REQUEST, *_codes(metric)
         ),
     }
 
@@ -92,7 +108,7 @@ def map_route(metric: Metric, shown: Map) -> dict[str, Any]:
         f"to {shown.bright}; with `Accept: {maps.RAW}` the numbers, little-endian float32 by rows.",
         "tags": [metric.title],
         "openapi_extra": _form(_files(metric)),
-        "responses": {200: success, **problem_responses(400, 413, 415, 422, 503, 504)},
+        "responses": {200: success, **problem_responses(*REQUEST, *_codes(metric))},
         "response_class": Response,
     }
 
@@ -100,13 +116,15 @@ def map_route(metric: Metric, shown: Map) -> dict[str, Any]:
 def batch_route(metric: Metric, most: int) -> dict[str, Any]:
     """Documentation of a metric's batch route, which takes so many images or pairs."""
     files = {"type": "array", "items": FILE, "minItems": 1, "maxItems": most}
-    name = {"type": "string"}
-    entry = {"anyOf": [_object(filename=name, score=SCORE), _object(filename=name, error=name)]}
+    name = {"type": "string", "example": "one.jpg"}
+    error = {"type": "string", "example": f"invalid_image: {SENTENCES['invalid_image']}"}
+    scored = _object(filename=name, score=_score(metric))
+    entry = {"anyOf": [scored, _object(filename=name, error=error)]}
     schema = _object(results={"type": "array", "items": entry})
     answer = {
         "results": [
             {"filename": "one.jpg", "score": metric.example},
-            {"filename": "two.jpg", "error": f"invalid_image: {SENTENCES['invalid_image']}"},
+            {"filename": "two.jpg", "error": error["example"]},
         ]
     }
     pairing = "" if len(metric.fields) == 1 else " Send as many of each, or one original for all."
@@ -115,7 +133,7 @@ def batch_route(metric: Metric, most: int) -> dict[str, Any]:
         "description": f"Results come in upload order; one failure spoils no other.{pairing}",
         "tags": [metric.title],
         "openapi_extra": _form(dict.fromkeys(metric.batch_fields, files)),
-        "responses": _responses(schema, answer, 413, 422, 503, 504),
+        "responses": _responses(schema, answer, *REQUEST),
     }
 
 
@@ -131,9 +149,22 @@ def _meaning(metric: Metric) -> str:
     )
 
 
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems of those statuses."""
-    return {status: _problems(status) for status in statuses}
+def _score(metric: Metric) -> dict[str, Any]:
+    return {"type": "number", "example": metric.example}
+
+
+def _codes(metric: Metric) -> tuple[str, ...]:
+    """What an image or pair may be refused for."""
+    pair = ("size_mismatch",) if len(metric.fields) > 1 else ()
+    return (*ITEM, *pair, *(("score_undefined",) if metric.undefined else ()))
+
+
+def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """The answers with these codes, by status."""
+    statuses = sorted({STATUS[code] for code in codes})
+    return {
+        status: _problems(status, [c for c in codes if STATUS[c] == status]) for status in statuses
+    }
 
 
 def _files(metric: Metric) -> dict[str, Any]:
@@ -157,24 +188,18 @@ def _object(**properties: Any) -> dict[str, Any]:
 
 
 def _responses(
-    schema: dict[str, Any], answer: dict[str, Any], *statuses: int
+    schema: dict[str, Any], answer: dict[str, Any], *codes: str
 ) -> dict[int | str, dict[str, Any]]:
     content = {"application/json": {"schema": schema, "example": answer}}
-    return {200: {"description": "OK", "content": content}, **problem_responses(*statuses)}
+    return {200: {"description": "OK", "content": content}, **problem_responses(*codes)}
 
 
-def _problems(status: int) -> dict[str, Any]:
-    codes = [code for code in SENTENCES if STATUS[code] == status]
-    contents = {code: Problem(code, SENTENCES[code]).content("0f3c...") for code in codes}
-    text = {"type": "string"}
-    schema = _object(
-        type=text,
-        title=text,
-        status={"const": status},
-        code={"enum": codes},
-        detail=text,
-        request_id=text,
-    )
+def _problems(status: int, codes: Sequence[str]) -> dict[str, Any]:
+    contents = {code: Problem(code, SENTENCES[code]).content("0f3c-1") for code in codes}
+    members = {
+        name: {"type": "string", "example": value} for name, value in contents[codes[0]].items()
+    }
+    schema = _object(**members | {"status": {"const": status}, "code": {"enum": list(codes)}})
     examples = {code: {"value": content} for code, content in contents.items()}
     return {
         "description": " or ".join(f"`{code}`" for code in codes),
@@ -182,5 +207,5 @@ def _problems(status: int) -> dict[str, Any]:
     }
 
 
-UNAUTHORIZED = problem_responses(401)
+UNAUTHORIZED = problem_responses("unauthorized")
 """What every route answers to a call without a key, where keys are asked for."""

@@ -111,6 +111,7 @@ class Pipeline:
         self._triton = triton
         self._max_pixels = settings.max_pixels
         self._jpeg_luma = settings.luma == "jpeg"
+        self._colour = settings.colour
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._stack_bytes = stack_bytes
         self._forming: dict[Kind, tuple[list[Item], asyncio.Task[None]]] = {}
@@ -160,6 +161,7 @@ class Pipeline:
             file,
             max_pixels=self._max_pixels,
             luma_only=luma_only and self._jpeg_luma,
+            colour=self._colour,
         )
         if is_jpeg(file):  # libjpeg-turbo reads it faster than a thread is woken
             return read_header()

@@ -22,7 +22,6 @@ from gateway.pipeline import SCORE, Caller, Pipeline
 from gateway.settings import Settings
 from gateway.triton.client import TritonClient
 from gateway.triton.messages import Outputs
-from iqa.catalogue import METRICS
 from iqa.metric import Metric
 
 PREFIX = "/api/v1/iqa"
@@ -102,21 +101,25 @@ class MetricRoutes:
 
 
 def build_router(
-    settings: Settings, admission: Admission, pipeline: Pipeline, triton: TritonClient
+    metrics: Sequence[Metric],
+    settings: Settings,
+    admission: Admission,
+    pipeline: Pipeline,
+    triton: TritonClient,
 ) -> APIRouter:
-    """All routes below `/api/v1/iqa`; each also answers without its last slash."""
+    """All routes of these metrics below `/api/v1/iqa`; each also answers without its last slash."""
     router = APIRouter(prefix=PREFIX)
 
     async def list_metrics() -> JSONResponse:
         """What each metric means, and which implementation and weights compute it."""
         parameters = await asyncio.gather(
-            *(triton.model_parameters(metric.name) for metric in METRICS)
+            *(triton.model_parameters(metric.name) for metric in metrics)
         )
-        paths = [f"{PREFIX}{metric.path}/" for metric in METRICS]
-        return JSONResponse({"metrics": list(map(describe, METRICS, paths, parameters))})
+        paths = [f"{PREFIX}{metric.path}/" for metric in metrics]
+        return JSONResponse({"metrics": list(map(describe, metrics, paths, parameters))})
 
     _add(router, "GET", "", list_metrics, documentation.describe_route())
-    for metric in METRICS:
+    for metric in metrics:
         handlers = MetricRoutes(metric, settings, admission, pipeline)
         _add(router, "POST", metric.path, handlers.single, documentation.single_route(metric))
         batch = documentation.batch_route(metric, settings.max_batch)

@@ -19,6 +19,7 @@ class Settings(BaseSettings):
         "127.0.0.1:8101",
         description="gRPC address of Triton, host:port; several as a list or dns:///name:port",
     )
+    metrics: str = Field("", description="metrics that Triton has, separated by commas; empty: all")
     transport: Literal["auto", "shm", "grpc"] = Field(
         "auto",
         description="how pixels reach Triton: shared memory, inline in gRPC, or whichever works",
@@ -44,6 +45,9 @@ class Settings(BaseSettings):
         ge=1,
         description="images decoded at once, per worker",
     )
+    colour: Literal["srgb", "stored"] = Field(
+        "srgb", description="`stored`: embedded colour profiles are ignored, not converted to sRGB"
+    )
     luma: Literal["exact", "jpeg"] = Field(
         "exact", description="`jpeg`: BRISQUE takes a JPEG's own luma plane; faster, not the same"
     )
@@ -55,6 +59,10 @@ class Settings(BaseSettings):
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def metric_names(self) -> list[str]:
+        """The metrics to serve; none named where all are."""
+        return _listed(self.metrics)
 
     def keys(self) -> list[str]:
         """The API keys; none where everybody may call."""

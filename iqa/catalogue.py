@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from iqa.brisque.catalogue import BRISQUE
 from iqa.metric import Metric
 from iqa.ms_ssim.catalogue import MS_SSIM
 from iqa.psnr.catalogue import PSNR
 
 METRICS: tuple[Metric, ...] = (BRISQUE, MS_SSIM, PSNR)
+
+
+def chosen(names: Sequence[str]) -> tuple[Metric, ...]:
+    """The metrics of these names, in the order of `METRICS`; all of them where none is named.
+
+    Raises:
+        KeyError: there is no metric of one of the names.
+    """
+    if unknown := sorted(set(names) - {each.name for each in METRICS}):
+        raise KeyError(unknown[0])
+    return tuple(each for each in METRICS if not names or each.name in names)
 
 
 def metric(name: str) -> Metric:

@@ -25,7 +25,7 @@ def write_luma(image: Image, out: Image) -> None:
 
 @row_kernel
 def luma_of(pixels: Image, start: int, rounding: np.float32, like: Any) -> Any:
-    """Luma of the 16 pixels from byte `start` on, a vector of float32 in which every step is exact.
+    """Luma of a vector of pixels from byte `start` on, in float32, in which every step is exact.
 
     `rounding` is `HALF`, and so many times `LEVEL` more as should be added to each.
     """

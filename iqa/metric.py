@@ -140,7 +140,8 @@ class Metric:
         details: see `Details`; None where the score is all there is.
         map: see `Map`; None where there is none.
         if_too_small: a sentence of advice for pictures below the smallest side.
-        undefined: says why an item on which the metric is undefined has no score.
+        undefined: says why an item on which the metric is undefined has no score; None where it
+            is defined on every one.
         provenance: where its parameters come from, for `GET /api/v1/iqa/`.
     """
 
@@ -164,7 +165,7 @@ class Metric:
     details: Details | None = None
     map: Map | None = None
     if_too_small: str = ""
-    undefined: Callable[..., str] = lambda *_: "The metric is undefined on this image."
+    undefined: Callable[..., str] | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -216,7 +217,8 @@ class Metric:
                     errors[index] = failure
         for index in sound:
             if errors[index] is None and math.isnan(rows[index, 0]):
-                sentence = self.undefined(*map(on_host, items[index]))
+                explain = self.undefined or (lambda *_: "The metric is undefined here.")
+                sentence = explain(*map(on_host, items[index]))
                 errors[index] = ItemError("score_undefined", sentence)
         return Scores(
             rows[:, 0].copy(),

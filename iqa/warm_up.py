@@ -1,9 +1,15 @@
-"""Compiles every CPU kernel for this processor: `python -m iqa.warm_up`, at install or start.
+"""Compiles every CPU kernel: `python -m iqa.warm_up [--level v3,v4]`, at install or start.
 
-What is compiled is kept (see `jit_cache`), so that a second run takes no longer than an import.
+What is compiled is kept (see `iqa.simd.cache`), so that a second run takes no longer than an
+import. Without `--level` it is for the level that this process would use.
 """
 
 from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
 
 import numpy as np
 
@@ -22,5 +28,21 @@ def warm_up() -> None:
     luma.write_luma(image, image[:, :, :1].copy())
 
 
+def main(arguments: list[str] | None = None) -> int:
+    """Warm up; levels that are named each in a process of its own, as a process has but one."""
+    parser = argparse.ArgumentParser(prog="python -m iqa.warm_up", description=__doc__)
+    parser.add_argument("--level", help="levels such as v3,v4, which this machine must have")
+    levels = parser.parse_args(arguments).level
+    if levels is None:
+        warm_up()
+        return 0
+    for level in levels.split(","):
+        environment = {**os.environ, "IQA_SIMD_LEVEL": level}
+        command = [sys.executable, "-m", "iqa.warm_up"]
+        if subprocess.run(command, env=environment, check=False).returncode != 0:
+            return 1
+    return 0
+
+
 if __name__ == "__main__":
-    warm_up()
+    sys.exit(main())

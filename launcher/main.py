@@ -50,6 +50,8 @@ def check_ports(options: Options) -> None:
         LaunchError: which one.
     """
     wanted = [("--port", options.host, options.port)]
+    if options.metrics_port:
+        wanted.append(("--metrics-port", options.host, options.metrics_port))
     if not options.triton_url:
         wanted += [
             ("--triton-http-port", options.triton_host, options.triton_http_port),

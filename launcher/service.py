@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from prometheus_client import multiprocess
+from prometheus_client import CollectorRegistry, multiprocess, start_http_server
 
 from gateway.observability import tracing
 from gateway.triton import shared_memory
@@ -75,6 +75,8 @@ class Service:
             self._tell_janitor()
             self._wait_for(self._triton_is_ready, self._triton)
         progress.info("Starting the gateway")
+        if self._options.metrics_port:
+            self._serve_metrics()
         for worker in self._workers:
             worker.start()
         self._tell_janitor()
@@ -84,6 +86,12 @@ class Service:
             logger.warning("Triton at %s does not answer yet.", self._options.triton_url)
         progress.info("Ready at %s (API documentation; Ctrl-C stops)", self._url)
         progress.info("Try: curl -F image=@photo.jpg %s/api/v1/iqa/nr/brisque/", self._url)
+
+    def _serve_metrics(self) -> None:
+        """All workers' metrics, for a Prometheus that has no key."""
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry, str(self._metrics_folder))  # type: ignore[no-untyped-call]  # untyped there
+        start_http_server(self._options.metrics_port, self._options.host, registry)
 
     def _watch(self) -> None:
         watchdog = (

@@ -1,7 +1,8 @@
 """Drives NVIDIA's perf_analyzer against the models and tabulates what it reports.
 
-Pixels of real pictures are sent straight to Triton, over gRPC and HTTP, inline and through system
-shared memory, with more and more requests at once. `perf/README.md` says how to get the program.
+Real pictures, as pixels and as files, are sent straight to Triton, over gRPC and HTTP, inline and
+through system shared memory, with more and more requests at once. `perf/README.md` says how to get
+the program.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ SIZES = {
 PICTURES = 12  # of each size; every one is megabytes of perf_analyzer's memory
 OUTPUT_BYTES = 64
 PATIENCE = 60  # seconds that perf_analyzer may take besides measuring
+SUFFIX = "_FILE"  # of the inputs that take files
 PROTOCOLS = ("grpc", "http")
 MEMORIES = ("none", "system")
 COLUMNS = {
@@ -62,16 +64,19 @@ class Setup:
     seconds: float
 
 
-def input_data(metric: Metric, pairs: Sequence[Pair], *, grey: bool = False) -> dict[str, Any]:
-    """The pictures as perf_analyzer's `--input-data` wants them: raw pixels, with their shape.
+def input_data(
+    metric: Metric, pairs: Sequence[Pair], *, grey: bool = False, as_files: bool = False
+) -> dict[str, Any]:
+    """The pictures as perf_analyzer's `--input-data` wants them, with their shape.
 
-    They are RGB, or `grey`.
+    They are raw pixels, RGB or `grey`; or files, which Triton decodes.
     """
     requests = []
     for pair in pairs:
         files = (pair.distorted,) if len(metric.inputs) == 1 else (pair.original, pair.distorted)
-        tensors = [_tensor(read_pixels(file), grey) for file in files]
-        requests.append(dict(zip(metric.inputs, tensors, strict=True)))
+        tensors = [_file(file) if as_files else _tensor(read_pixels(file), grey) for file in files]
+        names = [name + SUFFIX if as_files else name for name in metric.inputs]
+        requests.append(dict(zip(names, tensors, strict=True)))
     return {"data": requests}
 
 
@@ -80,6 +85,10 @@ def _tensor(pixels: Pixels, grey: bool) -> dict[str, Any]:
         pixels = luma(pixels)[:, :, None]
     content = {"b64": b64encode(pixels.tobytes()).decode()}
     return {"content": content, "shape": list(pixels.shape)}
+
+
+def _file(content: bytes) -> dict[str, Any]:
+    return {"content": {"b64": b64encode(content).decode()}, "shape": [len(content)]}
 
 
 def analyze(metric: Metric, setup: Setup, protocol: str, memory: str, data: Path) -> list[Row]:
@@ -125,14 +134,15 @@ def parse(report: str) -> list[Row]:
 
 def sweep(setup: Setup, scenes: dict[str, list[Pair]]) -> Iterator[Row]:
     """Rows for every metric, set of scenes, protocol and kind of memory, as they are measured."""
-    for metric, (name, pairs) in product(METRICS, scenes.items()):
+    for metric, (name, pairs), sent in product(METRICS, scenes.items(), ("pixels", "files")):
         with tempfile.NamedTemporaryFile("w", suffix=".json") as data:
-            json.dump(input_data(metric, pairs), data)
+            json.dump(input_data(metric, pairs, as_files=sent == "files"), data)
             data.flush()
             for protocol, memory in product(PROTOCOLS, MEMORIES):
                 about = {
                     "model": metric.name,
                     "pictures": name,
+                    "sent": sent,
                     "protocol": protocol,
                     "memory": memory,
                 }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 
+from gateway.observability.throttle import Throttle
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
-    FIELDS = ("request_id", "status", "duration_ms", "code", "trace_id")
+    FIELDS = ("request_id", "status", "duration_ms", "code", "trace_id", "left_out")
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON; request fields where it has them."""
@@ -33,6 +35,7 @@ def configure_logging(level: str) -> None:
     """Send every logger's lines, uvicorn's included, as JSON to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(Throttle())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()

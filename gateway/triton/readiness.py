@@ -19,7 +19,6 @@ from gateway.http.problems import Problem
 from gateway.triton.client import TritonClient
 from gateway.triton.messages import Tensor
 from gateway.triton.slots import Region
-from iqa.catalogue import METRICS
 from iqa.metric import Metric
 
 TIMEOUT = 2.0  # seconds in which a model has to finish something
@@ -30,7 +29,7 @@ LOOK = 0.1  # seconds between looks at what a model has finished for others
 class Readiness:
     """Asks after every model; for one event loop."""
 
-    def __init__(self, triton: TritonClient, metrics: Sequence[Metric] = METRICS) -> None:
+    def __init__(self, triton: TritonClient, metrics: Sequence[Metric]) -> None:
         self._triton = triton
         self._metrics = metrics
         self._asking: asyncio.Future[list[str]] | None = None

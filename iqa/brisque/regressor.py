@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.simd.jit import row_kernel
+from iqa.simd.lanes import VECTOR_BYTES, spread, sum_of
 from iqa.simd.lanes import load as load_lanes
-from iqa.simd.lanes import spread, sum_of
 
 Array = NDArray[np.float64]
 
-LANES = 8
+LANES = VECTOR_BYTES // 8
 BLOCK = 4 * LANES
 WEIGHTS = Path(__file__).with_name("weights.npz")
 

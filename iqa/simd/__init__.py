@@ -1,1 +1,5 @@
-"""Vectors for Numba, how kernels are compiled, and where the compiled ones are kept."""
+"""Vectors for Numba, what they are compiled for, and where compiled kernels are kept."""
+
+from iqa.simd.levels import level
+
+__all__ = ["level"]

@@ -17,6 +17,8 @@ from typing import Any
 
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
+from iqa.simd.levels import level
+
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -51,7 +53,7 @@ class _Locator:
         return _sources_hash()
 
     def get_disambiguator(self) -> str:
-        return str(self._line)
+        return f"{self._line}-{level()}"  # processes of two levels may write at a time
 
     def ensure_cache_path(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +64,7 @@ class _Kept(CompileResultCacheImpl):
 
 
 class KernelCache(FunctionCache):
-    """The compiled versions of one kernel, for each processor that compiled it here.
+    """The compiled versions of one kernel, for each level that was compiled here.
 
     Where nothing can be read or written, they just live in memory.
     """

@@ -1,7 +1,7 @@
 """Vectors of numbers as a Numba type, for loops that LLVM does not vectorise by itself.
 
 It gives up where it would have to check many pointers for overlap, and a filter that keeps several
-rows in registers has many. A vector takes 64 bytes: one AVX-512 register, or several smaller ones.
+rows in registers has many. A vector is as large as the registers of the level, see `levels`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
+from iqa.simd.levels import LEVEL
+
 # Its declared type says that callers give the typing context, too.
 compiled: Any = intrinsic
 literally: Any = intrinsic(prefer_literal=True)
 
-VECTOR_BYTES = 64
+VECTOR_BYTES = LEVEL.vector_bytes
 INDEX = ir.IntType(32)
 
 
@@ -64,7 +66,7 @@ def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
 
 @literally
 def pixels(typing: Any, array: Any, index: Any, step: Any) -> Any:
-    """64 bytes of a uint8 array from `index` on, each one or each third (`step`, a literal)."""
+    """A vector of bytes of a uint8 array from `index` on, each one or each third (`step`)."""
     lanes = Lanes(types.uint8)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
@@ -77,15 +79,15 @@ def pixels(typing: Any, array: Any, index: Any, step: Any) -> Any:
             mask = ir.Constant(ir.VectorType(INDEX, lanes.count), indices)
             return builder.shuffle_vector(low, high, mask)
 
+        count = lanes.count
         if step.literal_value == 1:
             return at(0)
         # The last of the three loads ends with the last byte, as the array may.
-        ends = [3 * i for i in range(43)] + [0] * 21
-        return choose(
-            choose(at(0), at(64), ends),
-            at(126),
-            [i if i < 43 else lanes.count + 3 * i - 126 for i in range(64)],
-        )
+        begin = 2 * count - 2
+        from_two = len(range(0, 2 * count, 3))
+        low = choose(at(0), at(count), [3 * i if i < from_two else 0 for i in range(count)])
+        rest = [count + 3 * i - begin for i in range(from_two, count)]
+        return choose(low, at(begin), [*range(from_two), *rest])
 
     return lanes(array, types.intp, step), generate
 
@@ -103,6 +105,104 @@ def byte_of(typing: Any, words: Any, which: Any, like: Any) -> Any:
         return builder.sitofp(builder.and_(word, mask), arguments[2].type)
 
     return like(words, which, like), generate
+
+
+@literally
+def load_rows(typing: Any, array: Any, index: Any, step: Any, count: Any, like: Any) -> Any:
+    """A tuple of `count` (a literal) vectors that begin `step` elements apart, see `load`."""
+    vectors = types.UniTuple(like, count.literal_value)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        value, index, step, _, wanted = arguments
+        taken = []
+        for _ in range(vectors.count):
+            place = _place(context, builder, array, value, index, like.count)
+            vector = builder.load(place, align=array.dtype.bitwidth // 8)
+            if array.dtype != like.dtype:
+                vector = builder.fpext(vector, wanted.type)
+            taken.append(vector)
+            index = builder.add(index, step)
+        return context.make_tuple(builder, vectors, taken)
+
+    return vectors(array, types.intp, types.intp, count, like), generate
+
+
+@compiled
+def squared(typing: Any, vectors: Any) -> Any:
+    """The squares of a tuple of vectors."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        each = [builder.extract_value(arguments[0], k) for k in range(vectors.count)]
+        return context.make_tuple(builder, vectors, [builder.fmul(one, one) for one in each])
+
+    return vectors(vectors), generate
+
+
+@compiled
+def alike(typing: Any, number: Any, like: Any) -> Any:
+    """A vector of a float64 number, rounded to the type of `like`."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        vector = arguments[1].type
+        value = arguments[0]
+        if vector.element != value.type:
+            value = builder.fptrunc(value, vector.element)
+        blank = ir.Constant(vector, ir.Undefined)
+        everywhere = ir.Constant(ir.VectorType(INDEX, like.count), [0] * like.count)
+        return builder.shuffle_vector(
+            builder.insert_element(blank, value, INDEX(0)), blank, everywhere
+        )
+
+    return like(types.float64, like), generate
+
+
+@compiled
+def load_at(typing: Any, array: Any, places: Any, index: Any, like: Any) -> Any:
+    """A tuple of the vectors that begin `index` after each of a tuple of places, see `load`."""
+    vectors = types.UniTuple(like, places.count)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        value, places, index, wanted = arguments
+        taken = []
+        for k in range(vectors.count):
+            first = builder.add(builder.extract_value(places, k), index)
+            place = _place(context, builder, array, value, first, like.count)
+            vector = builder.load(place, align=array.dtype.bitwidth // 8)
+            if array.dtype != like.dtype:
+                vector = builder.fpext(vector, wanted.type)
+            taken.append(vector)
+        return context.make_tuple(builder, vectors, taken)
+
+    return vectors(array, places, types.intp, like), generate
+
+
+@compiled
+def store_rows(typing: Any, array: Any, index: Any, step: Any, vectors: Any) -> Any:
+    """Write a tuple of vectors to places `step` elements apart, of an array of their type."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        value, index, step, taken = arguments
+        for k in range(vectors.count):
+            place = _place(context, builder, array, value, index, vectors.dtype.count)
+            vector = builder.extract_value(taken, k)
+            builder.store(vector, place, align=array.dtype.bitwidth // 8)
+            index = builder.add(index, step)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vectors), generate
+
+
+@compiled
+def minus(typing: Any, vectors: Any, vector: Any) -> Any:
+    """A tuple of vectors, each less the same one."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        each = [builder.extract_value(arguments[0], k) for k in range(vectors.count)]
+        return context.make_tuple(
+            builder, vectors, [builder.fsub(one, arguments[1]) for one in each]
+        )
+
+    return vectors(vectors, vector), generate
 
 
 @compiled
@@ -268,11 +368,39 @@ def odds(typing: Any, low: Any, high: Any) -> Any:
 @compiled
 def bits_below(typing: Any, one: Any, other: Any) -> Any:
     """A word with a bit, the lowest first, for each number of `one` below that of `other`."""
+    word = types.Integer.from_bitwidth(max(one.count, 8), signed=False)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return builder.bitcast(builder.fcmp_ordered("<", *arguments), ir.IntType(one.count))
+        below = builder.fcmp_ordered("<", *arguments)
+        bits = builder.bitcast(below, ir.IntType(one.count))
+        return builder.zext(bits, context.get_value_type(word)) if one.count < 8 else bits
 
-    return types.Integer.from_bitwidth(one.count, signed=False)(one, other), generate
+    return word(one, other), generate
+
+
+WORD = 64  # bits
+
+
+def _bits_of(array: Any, compare: Any) -> Any:
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        place = _place(context, builder, array, *arguments, WORD)
+        numbers = builder.load(place, align=array.dtype.bitwidth // 8)
+        found = compare(builder, numbers, ir.Constant(numbers.type, None))
+        return builder.bitcast(found, ir.IntType(WORD))
+
+    return types.uint64(array, types.intp), generate
+
+
+@compiled
+def negative_bits(typing: Any, array: Any, index: Any) -> Any:
+    """A word with a bit, the lowest first, for each negative one of 64 numbers from `index` on."""
+    return _bits_of(array, lambda builder, a, zero: builder.fcmp_ordered("<", a, zero))
+
+
+@compiled
+def nonzero_bits(typing: Any, array: Any, index: Any) -> Any:
+    """The same for each that is not 0."""
+    return _bits_of(array, lambda builder, a, zero: builder.fcmp_ordered("!=", a, zero))
 
 
 @compiled

@@ -152,6 +152,7 @@ def test_the_gateways_container_is_the_launcher_with_settings_that_it_knows(
     assert (options.host, options.port) == ("0.0.0.0", 8000)  # noqa: S104  (in a container)
     assert options.triton_url  # none is started
     assert options.log_format == "json"
+    assert options.metrics_port == 8103  # scraped without a key, and not published
 
 
 def test_all_parts_are_of_one_version() -> None:

@@ -207,7 +207,8 @@ def test_of_a_whole_service_only_the_gateway_is_reachable(variant: str) -> None:
         assert may_reach(manifests, somebody, pod, 8000) is (somebody not in (NEIGHBOUR, pod))
         assert not may_reach(manifests, somebody, pod, 8100)
         assert not may_reach(manifests, somebody, pod, 8101)
-        assert may_reach(manifests, somebody, pod, 8102) is (somebody == PROMETHEUS)
+        for port in (8102, 8103):
+            assert may_reach(manifests, somebody, pod, port) is (somebody == PROMETHEUS)
     for target in (OUTSIDE, NEIGHBOUR, PROMETHEUS, *DNS):
         for port in (53, 80, 443, 8101):
             assert not may_reach(manifests, pod, target, port)
@@ -219,6 +220,7 @@ def test_of_pods_apart_only_gateways_reach_tritons(variant: str) -> None:
     gateway, triton = end(variant, "gateway"), end(variant, "triton")
     for somebody in (OUTSIDE, NEIGHBOUR, PROMETHEUS, gateway):
         assert may_reach(manifests, somebody, gateway, 8000) is (somebody in (OUTSIDE, PROMETHEUS))
+        assert may_reach(manifests, somebody, gateway, 8103) is (somebody == PROMETHEUS)
         assert not may_reach(manifests, somebody, triton, 8100)
         assert may_reach(manifests, somebody, triton, 8101) is (somebody == gateway)
         assert may_reach(manifests, somebody, triton, 8102) is (somebody == PROMETHEUS)
@@ -256,7 +258,7 @@ def test_prometheus_finds_both_halves_of_a_pod(variant: str) -> None:
         endpoint["relabelings"][0]["replacement"]: ports[endpoint["port"]]
         for endpoint in monitor["spec"]["endpoints"]
     }
-    assert scraped == {"gateway": 8000, "triton": 8102}
+    assert scraped == {"gateway": 8103, "triton": 8102}
     # What kube-prometheus-stack selects by, unless told otherwise.
     for kind in ("ServiceMonitor", "PrometheusRule"):
         labels = of_kind(variant, kind)["iqa"]["metadata"]["labels"]

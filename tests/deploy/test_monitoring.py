@@ -93,7 +93,7 @@ def test_prometheus_scrapes_the_services_on_their_ports() -> None:
     for job in load("prometheus/prometheus.yml")["scrape_configs"]:
         (discovery,) = job["dns_sd_configs"]
         scraped[job["job_name"]] = (discovery["names"], discovery["port"])
-    assert scraped == {"gateway": (["gateway"], 8000), "triton": (["triton"], 8102)}
+    assert scraped == {"gateway": (["gateway"], 8103), "triton": (["triton"], 8102)}
     assert set(scraped) <= set(services)
 
 

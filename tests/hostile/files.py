@@ -104,13 +104,15 @@ def tiff(
     An entry is tag, type, number of values, value or offset; the data lie at offset 8.
     """
     entries = [(256, LONG, 1, width), (257, LONG, 1, height), (258, SHORT, 1, 8)]
-    entries += [(259, SHORT, 1, compression), (262, SHORT, 1, 1), (277, SHORT, 1, 1), *extra]
+    entries += [(259, SHORT, 1, compression), (262, SHORT, 1, 1), (277, SHORT, 1, 1)]
     if tile is None:
         entries += [(278, LONG, 1, rows_per_strip or height)]
         entries += [(273, LONG, strips, 8), (279, LONG, strips, len(data))]
     else:
         entries += [(322, LONG, 1, tile), (323, LONG, 1, tile)]
         entries += [(324, LONG, 1, 8), (325, LONG, 1, len(data))]
+    stated = {tag for tag, *_ in extra}
+    entries = [entry for entry in entries if entry[0] not in stated] + list(extra)
     directory = b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
     header = b"II*\0" + struct.pack("<I", 8 + len(data))
     return header + data + struct.pack("<H", len(entries)) + directory + bytes(4)

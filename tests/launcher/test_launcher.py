@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -19,7 +21,14 @@ from launcher.failure import LaunchError
 from launcher.options import REPOSITORY
 from launcher.triton_memory import DIRECTORY, LOCK, PREFIX
 from perf.load import faults
-from tests.conftest import START_PATIENCE, RunningService, launch, stop, wait_until_ready
+from tests.conftest import (
+    START_PATIENCE,
+    RunningService,
+    free_ports,
+    launch,
+    stop,
+    wait_until_ready,
+)
 
 
 def failure(service: RunningService) -> str:
@@ -119,6 +128,20 @@ def test_stopping_does_not_wait_until_the_models_are_unloaded(tmp_path: Path) ->
     assert "successfully unloaded" not in log
 
 
+def test_a_metric_that_is_not_named_is_neither_loaded_nor_offered(tmp_path: Path) -> None:
+    service = launch(tmp_path / "log", "--workers=1", "--metrics=brisque")
+    try:
+        wait_until_ready(service)
+        listed = httpx.get(f"{service.url}/api/v1/iqa/").json()["metrics"]
+        assert [metric["id"] for metric in listed] == ["brisque"]
+        assert httpx.get(f"http://{service.http}/v2/models/brisque/ready").status_code == 200
+        assert httpx.get(f"http://{service.http}/v2/models/ms_ssim/ready").status_code != 200
+        answer = httpx.post(f"{service.url}/api/v1/iqa/fr/ms-ssim/", files={"a": b"a"})
+        assert answer.json()["code"] == "not_found"
+    finally:
+        assert stop(service) == 0
+
+
 def test_whoever_may_come_from_outside_is_told_in_one_line(tmp_path: Path) -> None:
     nowhere = ("--workers=1", "--triton-url=127.0.0.1:9")
     for host, key, warnings in (("::", "", 1), ("::", "secret", 0), ("127.0.0.1", "", 0)):
@@ -128,6 +151,59 @@ def test_whoever_may_come_from_outside_is_told_in_one_line(tmp_path: Path) -> No
         assert httpx.get(f"{address}/healthz").status_code == 200
         assert stop(service) == 0
         assert service.log.read_text().count("may use the service") == warnings
+
+
+def test_metrics_have_a_port_that_asks_for_no_key(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    options = ("--workers=2", "--triton-url=127.0.0.1:9", f"--metrics-port={port}")
+    service = launch(tmp_path / "log", *options, IQA_API_KEYS="secret")
+    wait_until_ready(service)
+    try:
+        assert httpx.get(f"{service.url}/metrics").status_code == 401
+        answer = httpx.get(f"http://127.0.0.1:{port}/metrics")
+        assert answer.status_code == 200
+        assert "http_server_request_duration_seconds_count" in answer.text
+    finally:
+        assert stop(service) == 0
+
+
+def test_gauges_of_a_dead_worker_are_gone(tmp_path: Path) -> None:
+    """One that dies with a request in work leaves no image in flight."""
+    options = ("--workers=1", "--triton-url=127.0.0.1:9", "--log-level=info")
+    service = launch(tmp_path / "log", *options)
+    wait_until_ready(service)
+    try:
+        slow = b"POST /api/v1/iqa/nr/brisque/ HTTP/1.1\r\nHost: it\r\nContent-Length: 99\r\n"
+        slow += b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+        host, port = service.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(slow)
+            while in_flight(service) != 1:
+                time.sleep(0.05)
+            (worker,) = psutil.Process(service.process.pid).children()
+            worker.kill()
+            wait_until_answering(service)
+            assert in_flight(service) == 0
+    finally:
+        assert stop(service) == 0
+
+
+def in_flight(service: RunningService) -> float:
+    text = httpx.get(f"{service.url}/metrics").text
+    values = re.findall(r"^iqa_images_in_flight (\S+)$", text, re.MULTILINE)
+    return float(values[0]) if values else 0
+
+
+def wait_until_answering(service: RunningService) -> None:
+    end = time.monotonic() + START_PATIENCE
+    while "restart in" not in service.log.read_text():
+        time.sleep(0.05)
+    while True:
+        with suppress(httpx.TransportError):
+            httpx.get(f"{service.url}/healthz")
+            return
+        assert time.monotonic() < end, service.log.read_text()
+        time.sleep(0.05)
 
 
 def test_in_json_every_line_is_an_object(tmp_path: Path) -> None:

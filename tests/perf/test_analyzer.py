@@ -30,6 +30,14 @@ def test_pixels_survive_the_way_into_the_input_file():
             )
 
 
+def test_files_are_sent_as_they_are():
+    (pair,) = picture_set(width=180, height=170)[:1]
+    (entry,) = input_data(metric("ms_ssim"), [pair], as_files=True)["data"]
+    for name, file in (("REFERENCE_FILE", pair.original), ("DISTORTED_FILE", pair.distorted)):
+        assert entry[name]["shape"] == [len(file)]
+        assert b64decode(entry[name]["content"]["b64"]) == file
+
+
 def test_report_is_read_by_the_names_of_its_columns():
     assert parse(REPORT) == [
         {

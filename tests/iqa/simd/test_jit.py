@@ -14,10 +14,13 @@ from numba.core import event
 
 from iqa.catalogue import METRICS
 from iqa.simd import cache as jit_cache
-from iqa.simd import jit
+from iqa.simd import jit, levels
 from iqa.simd.jit import FAST_MATH, kernel
 from iqa.warm_up import warm_up
 
+needs_two_levels = pytest.mark.skipif(
+    len(levels.available()) < 2, reason="this machine has one level"
+)
 COMPILES = "numba:compile"
 SOURCES = {
     "__init__.py": "",
@@ -59,7 +62,11 @@ def test_nothing_is_compiled_after_the_warm_up() -> None:
 
 def run(folder: Path, **environment: str) -> tuple[bool, float]:
     """Whether a new process that runs the small package compiles something, and its result."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("NUMBA_", "IQA_SIMD"))
+    }
     output = subprocess.run(
         [sys.executable, "-B", "-m", "iqa.outer"],
         env={**kept, "PYTHONPATH": str(folder), **environment},
@@ -78,7 +85,7 @@ def package(tmp_path: Path) -> Path:
     folder = tmp_path / "iqa"
     (folder / "simd").mkdir(parents=True)
     (folder / "simd" / "__init__.py").touch()
-    for module in (jit, jit_cache):
+    for module in (jit, jit_cache, levels):
         assert module.__file__ is not None
         shutil.copy(module.__file__, folder / "simd")
     for name, source in SOURCES.items():
@@ -98,9 +105,10 @@ def test_a_change_in_a_called_kernel_is_noticed(package: Path) -> None:
     assert run(package) == (True, 27.0)
 
 
-def test_another_processor_compiles_for_itself(package: Path) -> None:
+@needs_two_levels
+def test_another_level_compiles_for_itself(package: Path) -> None:
     run(package)
-    other = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    other = {"IQA_SIMD_LEVEL": levels.available()[1].name}
     assert run(package, **other) == (True, 12.0)
     assert run(package, **other) == (False, 12.0)
     assert run(package) == (False, 12.0)
@@ -113,8 +121,9 @@ def test_kernels_are_read_from_a_folder_that_cannot_be_written(package: Path) ->
     for path in (*kernels.rglob("*"), kernels):
         path.chmod(0o555 if path.is_dir() else 0o444)
     assert run(package, **chosen) == (False, 12.0)
-    another = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
-    assert run(package, **chosen, **another) == (True, 12.0)
+    for each in levels.available()[1:]:
+        another = {"IQA_SIMD_LEVEL": each.name}
+        assert run(package, **chosen, **another) == (True, 12.0)
 
 
 def test_where_there_is_no_folder_kernels_are_compiled_in_memory(package: Path) -> None:
