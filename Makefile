@@ -32,7 +32,7 @@ $(VENV)/bin/python:
 # Of nvidia-pytriton only the tritonserver binary is used: its Python dependencies stay out.
 $(VENV)/serve.stamp: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV), about two minutes, once"
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[serve]'
 	@$(PIP) --no-deps nvidia-pytriton==0.7.0
 	@echo "Compiling the kernels, about a minute, once"
 	@$(VENV)/bin/python -m iqa.warm_up

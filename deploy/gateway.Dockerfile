@@ -10,7 +10,7 @@ COPY launcher launcher
 COPY model_repository model_repository
 COPY serving serving
 RUN python -m venv /opt/iqa \
-    && /opt/iqa/bin/pip install --no-cache-dir '.[tracing]' \
+    && /opt/iqa/bin/pip install --no-cache-dir '.[serve,tracing]' \
     && NUMBA_CACHE_DIR=/opt/iqa/kernels /opt/iqa/bin/python -m iqa.warm_up
 
 

@@ -7,6 +7,7 @@ catalogue.
 from iqa.catalogue import METRICS
 from iqa.errors import ItemError
 from iqa.metric import Metric, Scores
+from iqa.reading import read
 
 __version__ = "0.2.0"
-__all__ = ["METRICS", "ItemError", "Metric", "Scores"]
+__all__ = ["METRICS", "ItemError", "Metric", "Scores", "read"]

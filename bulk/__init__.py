@@ -1,0 +1,1 @@
+"""`iqa-score`: the metrics over folders, buckets and manifests, without a server."""
