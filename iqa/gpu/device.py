@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from iqa.errors import ItemError
+from iqa.gpu.ragged import Item
 
 Array = NDArray[np.float64]
 
@@ -77,7 +78,8 @@ def chunks(costs: Sequence[int], limit: int) -> list[range]:
 
 
 def run_bounded(
-    run: Callable[[range, torch.device], Array],
+    run: Callable[[Sequence[Item], torch.device], Array],
+    items: Sequence[Item],
     costs: Sequence[int],
     width: int,
     device: str,
@@ -89,10 +91,11 @@ def run_bounded(
     more; then its items get an error.
 
     Args:
-        run: takes a range of items and the device to the items' rows `[n, width]`.
+        run: takes consecutive items and the device to the items' rows `[n, width]`.
+        items: N of them.
         costs: bytes of device memory that each item needs.
         width: numbers per item.
-        device: a CUDA device (or the CPU, with Triton's interpreter).
+        device: a CUDA device (or the CPU, with the interpreter of the Triton language).
         limit: bytes that one call of `run` may need, `MEMORY_LIMIT` if None.
 
     Returns:
@@ -102,33 +105,32 @@ def run_bounded(
         ValueError: there is no such device.
     """
     place = resolved(device)
-    rows = np.full((len(costs), width), np.nan)
-    errors: list[ItemError | None] = [None] * len(costs)
+    rows = np.full((len(items), width), np.nan)
+    errors: list[ItemError | None] = [None] * len(items)
+
+    def fits(chunk: range) -> bool:
+        part = slice(chunk.start, chunk.stop)
+        if len(chunk) == 0:
+            return True
+        try:
+            with own_stream(place):
+                rows[part] = run(items[part], place)
+        except torch.OutOfMemoryError:
+            pass
+        else:
+            return True
+        # Only here, with the exception gone, are the failed attempt's tensors free.
+        torch.cuda.empty_cache()
+        return False
+
     for chunk in chunks(costs, MEMORY_LIMIT if limit is None else limit):
-        if _fits(run, chunk, place, rows):
+        if fits(chunk):
             continue
         middle = chunk.start + (len(chunk) + 1) // 2
         for half in (range(chunk.start, middle), range(middle, chunk.stop)):
-            if not _fits(run, half, place, rows):
+            if not fits(half):
                 for index in half:
                     errors[index] = ItemError(
                         "out_of_memory", "the GPU has too little free memory for this image."
                     )
     return rows, errors
-
-
-def _fits(
-    run: Callable[[range, torch.device], Array], chunk: range, place: torch.device, rows: Array
-) -> bool:
-    if len(chunk) == 0:
-        return True
-    try:
-        with own_stream(place):
-            rows[chunk.start : chunk.stop] = run(chunk, place)
-    except torch.OutOfMemoryError:
-        pass
-    else:
-        return True
-    # Only here, with the exception gone, are the failed attempt's tensors free.
-    torch.cuda.empty_cache()
-    return False

@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 from iqa.images import Image
 
 Integers = NDArray[np.int64]
+Item = tuple[Image | torch.Tensor, ...]
+Shapes = tuple[tuple[int, int, int], ...]
 
 # Every part of a buffer starts at a multiple of this, so that any type can be viewed in place.
 ALIGNMENT = 16
+
+
+def shapes_of(items: Sequence[Item]) -> Shapes:
+    """Height, width and channels of the images of each item, which have the same shape."""
+    return tuple(tuple(image.shape) for image, *_ in items)
 
 
 def offsets(sizes: Integers) -> tuple[Integers, int]:
@@ -38,7 +45,6 @@ def tile_table(
 
 def send(
     images: Sequence[Image | torch.Tensor],
-    addresses: Integers,
     tables: Sequence[NDArray[Any]],
     device: torch.device,
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -48,14 +54,13 @@ def send(
     being used again until the copy on this stream has read it.
 
     Args:
-        images: uint8 arrays, or tensors that may lie on the device.
-        addresses: `[N]`, receives the device address of each image's first byte; usually a column
-            of one of the tables.
+        images: N uint8 arrays, or tensors that may lie on the device.
         tables: what else to send, any shape and type.
         device: where to.
 
     Returns:
-        the tables on the device, flat, and what must live as long as the addresses are used.
+        on the device the addresses of the images' first bytes, int64 `[N]`, and the tables, flat;
+        and what must live as long as the addresses are used.
     """
     resident = [_resident(image, device) for image in images]
     waiting = [
@@ -63,24 +68,25 @@ def send(
         for index, (image, tensor) in enumerate(zip(images, resident, strict=True))
         if tensor is None
     ]
-    sizes = [part.nbytes for part in (*tables, *(image for _, image in waiting))]
+    addresses = np.array([0 if tensor is None else tensor.data_ptr() for tensor in resident])
+    parts = [addresses, *tables]
+    sizes = [part.nbytes for part in (*parts, *(image for _, image in waiting))]
     starts, total = offsets(-(-np.array(sizes, dtype=np.int64) // ALIGNMENT) * ALIGNMENT)
 
     target = torch.empty(total, dtype=torch.uint8, device=device)
     staging = torch.empty(total, dtype=torch.uint8, pin_memory=device.type == "cuda")
     host = staging.numpy()
-    addresses[:] = [0 if tensor is None else tensor.data_ptr() for tensor in resident]
-    for start, (index, image) in zip(starts[len(tables) :], waiting, strict=True):
+    for start, (index, image) in zip(starts[len(parts) :], waiting, strict=True):
         addresses[index] = target.data_ptr() + start
         host[start : start + image.nbytes].reshape(image.shape)[...] = image
-    for start, table in zip(starts, tables, strict=False):
-        view = host[start : start + table.nbytes].view(table.dtype)
-        view.reshape(table.shape)[...] = table
+    for start, part in zip(starts, parts, strict=False):
+        view = host[start : start + part.nbytes].view(part.dtype)
+        view.reshape(part.shape)[...] = part
     target.copy_(staging, non_blocking=True)
 
     sent = [
-        target[start : start + table.nbytes].view(getattr(torch, table.dtype.name))
-        for start, table in zip(starts, tables, strict=False)
+        target[start : start + part.nbytes].view(getattr(torch, part.dtype.name))
+        for start, part in zip(starts, parts, strict=False)
     ]
     return sent, [target, *(tensor for tensor in resident if tensor is not None)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -12,36 +12,24 @@ from numpy.typing import NDArray
 
 from iqa.errors import ItemError
 from iqa.gpu.device import run_bounded
-from iqa.gpu.ragged import offsets, send, tile_table
-from iqa.images import Image
-from iqa.ms_ssim.gpu import kernels as gpu_kernels
-from iqa.ms_ssim.pooling import C1, C2, EXPONENTS, SCALES, WINDOW
+from iqa.gpu.ragged import Item, send, shapes_of
+from iqa.ms_ssim.gpu.layout import ENTRIES, LANES, MARGIN, TILE_HEIGHT, layout, memory_needed
+from iqa.ms_ssim.gpu.sums import pool_kernel, reduce_kernel
+from iqa.ms_ssim.gpu.sweep import sweep_kernel
+from iqa.ms_ssim.pooling import C1, C2, EXPONENTS, WINDOW
 
 Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
-LANES = 32
-TILE_WIDTH = LANES * gpu_kernels.COLUMNS_PER_LANE
-TILE_HEIGHT = 64
-MARGIN = len(WINDOW) - 1
 TAPS = tuple(map(float, WINDOW))
 
 
 @cache
-def _exponents(device: torch.device) -> torch.Tensor:
-    return torch.tensor(EXPONENTS, device=device)
-
-
-def memory_needed(shapes: Integers) -> Integers:
-    """Bytes of device memory for pairs of images of these shapes `[N, 3]`, pixels included."""
-    height, width, channels = shapes.T
-    values = 2 * height * width * channels
-    # Pixels, two bytes for each value of the four smaller scales, then tables and partial sums.
-    return values + 2 * (values // 3 + 4 * (height + width) * channels) + values // 256 + 4096
+def _on_device(exponents: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    return torch.tensor(exponents, dtype=torch.float64, device=device)
 
 
 def rows(
-    items: Sequence[tuple[Image | torch.Tensor, ...]], device: str, limit: int | None = None
+    items: Sequence[Item], device: str, limit: int | None = None
 ) -> tuple[Array, list[ItemError | None]]:
     """MS-SSIM and the five scales' mean terms `[N, 6]` of pairs of uint8 `[H, W, C]`.
 
@@ -56,78 +44,51 @@ def rows(
     Returns:
         the rows, and per pair an error `out_of_memory` or None.
     """
+    return rows_of_scales(items, device, limit, tuple(map(float, EXPONENTS)))
+
+
+def rows_of_scales(
+    items: Sequence[Item], device: str, limit: int | None, exponents: tuple[float, ...]
+) -> tuple[Array, list[ItemError | None]]:
+    """`rows` of so many scales as there are exponents `[S]`: `[N, 1 + S]`."""
+
+    def run(part: Sequence[Item], place: torch.device) -> Array:
+        return _run(part, place, exponents)
+
+    costs = memory_needed(np.array(shapes_of(items), dtype=np.int64)).tolist()
+    return run_bounded(run, items, costs, 1 + len(exponents), device, limit)
+
+
+def _run(items: Sequence[Item], device: torch.device, exponents: tuple[float, ...]) -> Array:
+    scales = len(exponents)
+    plan = layout(shapes_of(items), scales, LANES)
     references, distorted = zip(*items, strict=True)
-    shapes = np.array([image.shape for image in references], dtype=np.int64)
-
-    def run(chunk: range, place: torch.device) -> Array:
-        part = slice(chunk.start, chunk.stop)
-        return _run([*references[part], *distorted[part]], shapes[part], place)
-
-    costs = memory_needed(shapes).tolist()
-    return run_bounded(run, costs, 1 + SCALES, device, limit)
-
-
-def _plane_table(shapes: Integers) -> tuple[Integers, NDArray[np.int32], Integers, int]:
-    """Tables of pairs of `shapes` `[N, 3]`, see `gpu_kernels`.
-
-    Returns:
-        planes `[SCALES, P, ENTRIES]` with P the sum of the channels, tile_plane `[T]`, tiles of
-        each plane `[SCALES, P]`, and the length of the pyramid.
-    """
-    pair = np.repeat(np.arange(len(shapes)), shapes[:, 2])
-    planes = np.zeros((SCALES, len(pair), gpu_kernels.ENTRIES), dtype=np.int64)
-    planes[0, :, 0], planes[0, :, 1] = pair, pair + len(shapes)
-    planes[0, :, 2] = np.arange(len(pair)) - offsets(shapes[:, 2])[0][pair]
-    planes[0, :, 3:6] = shapes[pair]
-    planes[1:, :, 5] = 1
-    # A tile covers windows and 2x2 blocks; the blocks reach further.
-    covered = np.zeros((SCALES, len(pair), 2), dtype=np.int64)
-    for scale in range(1, SCALES):
-        planes[scale, :, 3:5] = (planes[scale - 1, :, 3:5] + 1) // 2
-        covered[scale - 1] = 2 * planes[scale, :, 3:5]
-    covered[-1] = planes[-1, :, 3:5] - MARGIN
-
-    smaller = planes[1:].reshape(-1, gpu_kernels.ENTRIES)
-    sizes = smaller[:, 3] * smaller[:, 4]
-    starts, length = offsets(2 * sizes)
-    smaller[:, 0], smaller[:, 1] = starts, starts + sizes
-    planes[:-1, :, 7:9] = planes[1:, :, 0:2]
-    heights, widths = covered.reshape(-1, 2).T
-    tile_plane, first, tiles = tile_table(heights, widths, TILE_HEIGHT, TILE_WIDTH)
-    planes[:, :, 6] = first.reshape(SCALES, -1)
-    return planes, tile_plane, tiles.reshape(SCALES, -1), length
-
-
-def _run(images: Sequence[Image | torch.Tensor], shapes: Integers, device: torch.device) -> Array:
-    planes, tile_plane, tiles, length = _plane_table(shapes)
-    count = planes.shape[1]
-    pairs = np.stack([offsets(shapes[:, 2])[0], shapes[:, 2]], axis=1)
-    addresses = np.zeros(len(images), dtype=np.int64)
-    tables: list[NDArray[Any]] = [planes, tile_plane, tiles.astype(np.int32), pairs, addresses]
-    (planes_there, tile_plane_there, tiles_there, pairs_there, addresses_there), alive = send(
-        images, addresses, tables, device
+    (addresses, planes, tile_plane, tiles, pairs), alive = send(
+        [*references, *distorted], [plan.planes, plan.tile_plane, plan.tiles, plan.pairs], device
     )
+    count = plan.planes.shape[1]
 
-    pyramid = torch.empty(length, dtype=torch.uint16, device=device)
-    partials = torch.empty(len(tile_plane), dtype=torch.float64, device=device)
-    terms = torch.empty(SCALES * count, dtype=torch.float64, device=device)
-    results = torch.empty(len(pairs) * (1 + SCALES), dtype=torch.float64, device=device)
+    def empty(size: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+        return torch.empty(size, dtype=dtype, device=device)
 
-    bounds = [*planes[:, 0, 6].tolist(), len(tile_plane)]
-    for scale in range(SCALES):
-        gpu_kernels.similarity_kernel[(bounds[scale + 1] - bounds[scale],)](
-            tile_plane_there, planes_there, addresses_there, pyramid, partials, bounds[scale],
+    pyramid = empty(plan.pyramid_length, torch.uint16)
+    partials = empty(len(tile_plane))
+    terms = empty(scales * count)
+    results = empty(len(items) * (1 + scales))
+
+    for scale, (first, end) in enumerate(pairwise(plan.bounds)):
+        sweep_kernel[(end - first,)](
+            tile_plane, planes, addresses, pyramid, partials, first,
             C1 * 16.0**scale, C2 * 16.0**scale,
-            FIRST=scale == 0, LAST=scale == SCALES - 1, LANES=LANES, ROWS=TILE_HEIGHT,
-            WINDOW=TAPS, ENTRIES=gpu_kernels.ENTRIES, num_warps=1, maxnreg=128,
+            FIRST=scale == 0, LAST=scale == scales - 1, LANES=LANES, ROWS=TILE_HEIGHT,
+            WINDOW=TAPS, ENTRIES=ENTRIES, num_warps=1, maxnreg=128,
         )  # fmt: skip
-    gpu_kernels.reduce_kernel[(SCALES * count,)](
-        planes_there, tiles_there, partials, terms,
-        MARGIN=MARGIN, ENTRIES=gpu_kernels.ENTRIES, BLOCK=128,
-    )  # fmt: skip
-    gpu_kernels.pool_kernel[(len(pairs),)](
-        pairs_there, terms, _exponents(device), results, count, SCALES=SCALES, num_warps=1
+    reduce_kernel[(scales * count,)](
+        planes, tiles, partials, terms, MARGIN=MARGIN, ENTRIES=ENTRIES, BLOCK=128
     )
-    rows = results.cpu().numpy().reshape(len(pairs), 1 + SCALES)
+    pool_kernel[(len(items),)](
+        pairs, terms, _on_device(exponents, device), results, count, SCALES=scales, num_warps=1
+    )
+    rows = results.cpu().numpy().reshape(len(items), 1 + scales)
     del alive  # the copy has waited for the kernels that read the images
     return rows

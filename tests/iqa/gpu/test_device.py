@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,17 +16,17 @@ from iqa.ms_ssim import gpu as ms_ssim_gpu
 
 
 class Device:
-    """A device whose memory holds `room` items at a time; an item's row is its index."""
+    """A device whose memory holds `room` items at a time; an item's row is its own number."""
 
     def __init__(self, room: int) -> None:
         self.room = room
         self.calls: list[list[int]] = []
 
-    def run(self, chunk: range, _: torch.device) -> np.ndarray:
-        self.calls.append(list(chunk))
-        if len(chunk) > self.room:
+    def run(self, items: Sequence[Any], _: torch.device) -> np.ndarray:
+        self.calls.append(list(items))
+        if len(items) > self.room:
             raise torch.OutOfMemoryError
-        return np.array([[float(index)] for index in chunk])
+        return np.array([[float(item)] for item in items])
 
 
 @pytest.mark.parametrize(
@@ -40,7 +43,7 @@ def test_chunks_stay_below_the_limit(costs: list[int], expected: list[list[int]]
 
 def test_a_batch_that_fits_is_one_call() -> None:
     device = Device(room=4)
-    rows, errors = run_bounded(device.run, [1] * 4, 1, "cpu")
+    rows, errors = run_bounded(device.run, range(4), [1] * 4, 1, "cpu")
     assert device.calls == [[0, 1, 2, 3]]
     assert rows[:, 0].tolist() == [0, 1, 2, 3]
     assert errors == [None] * 4
@@ -48,7 +51,7 @@ def test_a_batch_that_fits_is_one_call() -> None:
 
 def test_a_batch_out_of_memory_is_split_once() -> None:
     device = Device(room=3)
-    rows, errors = run_bounded(device.run, [1] * 5, 1, "cpu")
+    rows, errors = run_bounded(device.run, range(5), [1] * 5, 1, "cpu")
     assert device.calls == [[0, 1, 2, 3, 4], [0, 1, 2], [3, 4]]
     assert rows[:, 0].tolist() == [0, 1, 2, 3, 4]
     assert errors == [None] * 5
@@ -56,14 +59,14 @@ def test_a_batch_out_of_memory_is_split_once() -> None:
 
 def test_what_still_does_not_fit_gets_an_error_and_the_device_lives_on() -> None:
     device = Device(room=2)
-    rows, errors = run_bounded(device.run, [1] * 5, 1, "cpu")
+    rows, errors = run_bounded(device.run, range(5), [1] * 5, 1, "cpu")
     assert device.calls == [[0, 1, 2, 3, 4], [0, 1, 2], [3, 4]]
     assert [None if error is None else error.code for error in errors] == [
         *["out_of_memory"] * 3, None, None,
     ]  # fmt: skip
     assert np.isnan(rows[:3]).all()
     assert rows[3:, 0].tolist() == [3, 4]
-    assert run_bounded(device.run, [1], 1, "cpu")[1] == [None]
+    assert run_bounded(device.run, range(1), [1], 1, "cpu")[1] == [None]
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "gpu"])
@@ -78,7 +81,7 @@ def test_other_failures_are_not_swallowed() -> None:
         raise RuntimeError("illegal memory access")
 
     with pytest.raises(RuntimeError, match="illegal"):
-        run_bounded(broken, [1], 1, "cpu")
+        run_bounded(broken, range(1), [1], 1, "cpu")
 
 
 def test_an_image_for_which_memory_is_short_spares_its_neighbours(
@@ -89,11 +92,11 @@ def test_an_image_for_which_memory_is_short_spares_its_neighbours(
     tiny = np.zeros((4, 4, 1), dtype=np.uint8)
     compute = gpu._run
 
-    def short(images: list[np.ndarray], shapes: np.ndarray, _: torch.device) -> np.ndarray:
-        if any(image.size > 1000 for image in images):
+    def short(items: list[tuple[np.ndarray]], _: torch.device) -> np.ndarray:
+        if any(image.size > 1000 for (image,) in items):
             raise torch.OutOfMemoryError
         # The public call takes "cpu" for the CPU kernel; this device runs on CPU memory as well.
-        return compute(images, shapes, torch.device("cpu"))
+        return compute(items, torch.device("cpu"))
 
     monkeypatch.setattr(gpu, "_run", short)
     result = brisque.score([small, tiny, large], device="meta")

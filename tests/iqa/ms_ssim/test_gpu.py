@@ -9,7 +9,7 @@ import pytest
 
 from iqa.images import Image
 from iqa.ms_ssim import gpu, reference
-from iqa.ms_ssim.gpu import kernels as gpu_kernels
+from iqa.ms_ssim.gpu.layout import layout
 from iqa.ms_ssim.pooling import pool
 from tests.iqa.poison import poison_allocations
 
@@ -57,7 +57,6 @@ def score(pairs: Sequence[tuple[Image, Image]]) -> tuple[np.ndarray, np.ndarray]
 def set_lanes(monkeypatch: pytest.MonkeyPatch, lanes: int) -> None:
     """Wider tiles: the interpreter takes as long for a wide one as for a slim one."""
     monkeypatch.setattr(gpu, "LANES", lanes)
-    monkeypatch.setattr(gpu, "TILE_WIDTH", lanes * gpu_kernels.COLUMNS_PER_LANE)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +98,8 @@ def test_the_batch_does_not_change_a_bit(
 
 def test_plane_table_halves_as_the_reference_does() -> None:
     shapes = np.array([[163, 162, 3], [512, 768, 1]])
-    planes, tile_plane, tiles, length = gpu._plane_table(shapes)
+    table = layout(tuple(map(tuple, shapes.tolist())), 5, 32)
+    planes = table.planes
     sides = planes[:, :, 3:5]
     for plane, (height, width, _) in ((0, shapes[0]), (3, shapes[1])):
         picture = np.zeros((height, width, 1))
@@ -107,15 +107,17 @@ def test_plane_table_halves_as_the_reference_does() -> None:
             assert tuple(sides[scale, plane]) == picture.shape[:2]
             picture = reference.halve(picture)
     assert planes[0, :, :3].tolist() == [[0, 2, 0], [0, 2, 1], [0, 2, 2], [1, 3, 0]]
-    assert length == 2 * int(sides[1:].prod(axis=2).sum())
-    assert len(tile_plane) == tiles.sum()
+    assert table.pyramid_length == 2 * int(sides[1:].prod(axis=2).sum())
+    assert len(table.tile_plane) == table.tiles.sum() == table.bounds[-1]
+    assert table.pairs.tolist() == [[0, 3], [3, 1]]
     assert planes[0, 1, 7] == planes[1, 1, 0]
 
 
 @pytest.mark.parametrize("shape", [(161, 161, 1), (1081, 1921, 3)])
 def test_memory_for_a_pair_covers_its_pyramid_and_tables(shape: tuple[int, int, int]) -> None:
-    planes, tile_plane, tiles, length = gpu._plane_table(np.array([shape]))
+    table = layout((shape,), 5, 32)
     pixels = 2 * int(np.prod(shape))
-    tables = planes.nbytes + tile_plane.nbytes + tiles.nbytes
-    needed = pixels + 2 * length + tables + 8 * (len(tile_plane) + tiles.size)
+    tables = table.planes.nbytes + table.tile_plane.nbytes + table.tiles.nbytes
+    sums = 8 * (len(table.tile_plane) + table.tiles.size)
+    needed = pixels + 2 * table.pyramid_length + tables + sums
     assert needed <= gpu.memory_needed(np.array([shape]))[0] <= 1.2 * needed + 4096

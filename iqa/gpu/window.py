@@ -1,7 +1,8 @@
-"""Triton device functions for a symmetric, separable window that streams down a plane.
+"""Device functions in the Triton language for a separable window that streams down a plane.
 
-A lane filters each row it enters horizontally and adds the result to the vertical sums under way,
-one for every output row the window still covers. They are tuples, so they stay in registers.
+A lane filters each row that it enters horizontally and adds the result to the vertical sums under
+way, one for every output row that the window still covers. Sums are tuples, so they stay in
+registers; windows are symmetric and have an odd number of taps.
 """
 
 import triton

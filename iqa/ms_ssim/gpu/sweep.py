@@ -1,4 +1,4 @@
-"""MS-SSIM's Triton kernels: one launch a scale takes every plane pair of a ragged batch.
+"""SSIM of planes in the Triton language: one launch a scale takes every pair of a ragged batch.
 
 SSIM's terms are written with the difference u = x - y and the sum v = x + y of the pictures:
 
@@ -13,66 +13,17 @@ every scale; constants are scaled instead of pixels.
 import triton
 import triton.language as tl
 
-from iqa.gpu.streaming import advanced, repeated, windowed
+from iqa.gpu.window import advanced, repeated, windowed
+from iqa.ms_ssim.gpu.halve import halve_tile
+from iqa.ms_ssim.gpu.load import sum_and_difference
 
-# A row of the plane table, int64: x and y (indices into `addresses`, or offsets in `pyramid`),
-# channel, height, width, channels that are interleaved, first tile, and the plane's x and y at half
-# size (offsets in `pyramid`).
-ENTRIES = 9
 COLUMNS_PER_LANE = 2
 
 
-@triton.jit
-def sum_and_difference(
-    x, y, origin_u, origin_v, last_inside, COUNT: tl.constexpr, STRIDE: tl.constexpr
-):
-    """u and v of adjacent pixels relative to their origins, tuples of float32.
-
-    Only the last of the `COUNT` pixels may lie outside the row.
-    """
-    differences = ()
-    sums = ()
-    for k in tl.static_range(COUNT):
-        if k < COUNT - 1:
-            one = tl.load(x + k * STRIDE).to(tl.int32)
-            other = tl.load(y + k * STRIDE).to(tl.int32)
-        else:
-            one = tl.load(x + k * STRIDE, mask=last_inside, other=0).to(tl.int32)
-            other = tl.load(y + k * STRIDE, mask=last_inside, other=0).to(tl.int32)
-        differences = differences + ((one - other - origin_u).to(tl.float32),)
-        sums = sums + ((one + other - origin_v).to(tl.float32),)
-    return differences, sums
-
-
-@triton.jit
-def halve_tile(
-    source, half, height, width, stride, top, left, LANES: tl.constexpr, ROWS: tl.constexpr
-):
-    """Sum the 2x2 blocks under a tile; an odd side's last row or column counts twice."""
-    half_height = (height + 1) // 2
-    half_width = (width + 1) // 2
-    column = (left // 2 + tl.arange(0, LANES))[None, :]
-    inside = column < half_width
-    first = 2 * tl.minimum(column, half_width - 1)
-    second = tl.minimum(first + 1, width - 1)
-    for start in range(top // 2, tl.minimum((top + ROWS) // 2, half_height), 8):
-        row = (start + tl.arange(0, 8))[:, None]
-        mask = (row < half_height) & inside
-        row = tl.minimum(row, half_height - 1)
-        upper = source + (2 * row).to(tl.int64) * width * stride
-        lower = source + tl.minimum(2 * row + 1, height - 1).to(tl.int64) * width * stride
-        total = tl.load(upper + first * stride).to(tl.int32)
-        total += tl.load(upper + second * stride).to(tl.int32)
-        total += tl.load(lower + first * stride).to(tl.int32)
-        total += tl.load(lower + second * stride).to(tl.int32)
-        at = half + row.to(tl.int64) * half_width + column
-        tl.store(at, total.to(tl.uint16), mask=mask)
-
-
 @triton.jit(do_not_specialize=["first_tile"])
-def similarity_kernel(
+def sweep_kernel(
     tile_plane,  # int32 [T], the plane of each tile
-    planes,  # int64 [P, ENTRIES]
+    planes,  # int64 [scales * P, ENTRIES], see `layout`
     addresses,  # int64 [2 N], of the references, then of the distorted images
     pyramid,  # uint16, the planes of the scales after the first
     partials,  # float64 [T]
@@ -82,7 +33,7 @@ def similarity_kernel(
     FIRST: tl.constexpr,
     LAST: tl.constexpr,
     LANES: tl.constexpr,
-    ROWS: tl.constexpr,
+    ROWS: tl.constexpr,  # of a tile
     WINDOW: tl.constexpr,
     ENTRIES: tl.constexpr,
 ):
@@ -169,53 +120,3 @@ def similarity_kernel(
         half_y = pyramid + tl.load(plane + 8)
         halve_tile(x, half_x, height, width, stride, top, left, LANES, ROWS)
         halve_tile(y, half_y, height, width, stride, top, left, LANES, ROWS)
-
-
-@triton.jit
-def reduce_kernel(
-    planes,  # int64 [P, ENTRIES]
-    tiles,  # int32 [P], tiles of each plane
-    partials,  # float64 [T]
-    terms,  # float64 [P]
-    MARGIN: tl.constexpr,
-    ENTRIES: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    """Each plane's mean term, its tiles added in their order; grid: the planes of all scales."""
-    plane = planes + tl.program_id(0) * ENTRIES
-    count = tl.load(tiles + tl.program_id(0))
-    first = tl.load(plane + 6)
-    total = tl.zeros([BLOCK], tl.float64)
-    for start in range(0, count, BLOCK):
-        index = start + tl.arange(0, BLOCK)
-        total += tl.load(partials + first + index, mask=index < count, other=0.0)
-    pixels = (tl.load(plane + 3) - MARGIN) * (tl.load(plane + 4) - MARGIN)
-    mean = tl.sum(total, axis=0) / pixels.to(tl.float64)
-    tl.store(terms + tl.program_id(0), 1.0 - mean)
-
-
-@triton.jit(do_not_specialize=["count"])
-def pool_kernel(
-    pairs,  # int64 [N, 2]: first plane and number of channels of each pair
-    terms,  # float64 [SCALES, count]
-    exponents,  # float64 [SCALES]
-    results,  # float64 [N, 1 + SCALES]: the score, the terms' means over channels
-    count,  # planes of a scale
-    SCALES: tl.constexpr,
-):
-    """`pooling.pool` of each pair; grid: the pairs."""
-    pair = tl.program_id(0)
-    first = tl.load(pairs + 2 * pair)
-    channels = tl.load(pairs + 2 * pair + 1)
-    scale = tl.arange(0, 8)
-    channel = tl.arange(0, 4)
-    mask = (scale < SCALES)[:, None] & (channel < channels)[None, :]
-    at = scale[:, None] * count + first + channel[None, :]
-    term = tl.load(terms + at, mask=mask, other=1.0)
-    exponent = tl.load(exponents + scale, mask=scale < SCALES, other=0.0)[:, None]
-    products = tl.exp(tl.sum(exponent * tl.log(tl.maximum(term, 0.0)), axis=0))
-    products = tl.where(channel < channels, products, 0.0)
-    row = results + pair * (SCALES + 1)
-    tl.store(row, tl.sum(products, axis=0) / channels.to(tl.float64))
-    means = tl.sum(tl.where(mask, term, 0.0), axis=1) / channels.to(tl.float64)
-    tl.store(row + 1 + scale, means, mask=scale < SCALES)
