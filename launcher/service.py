@@ -74,6 +74,8 @@ class Service:
             self._triton.start()
             self._tell_janitor()
             self._wait_for(self._triton_is_ready, self._triton)
+            for sentence in tritonserver.devices(list(self._triton.log)):
+                progress.info("%s", sentence)
         progress.info("Starting the gateway")
         if self._options.metrics_port:
             self._serve_metrics()

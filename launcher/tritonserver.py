@@ -17,6 +17,7 @@ from pathlib import Path
 from launcher.failure import LaunchError
 
 LOAD_FAILURE = re.compile(r"failed to load '(?P<model>[^']+)'.*?: (?P<reason>[^\n]*)")
+SCORES_ON = re.compile(r"\] \"?(?P<what>\w+ scores on [^\"]+)")  # what each model says
 ANSWERED_ALL = re.compile("All models are stopped, unloading models")
 
 
@@ -101,6 +102,11 @@ def load_failure(log: Sequence[str]) -> str | None:
         if match := LOAD_FAILURE.search(line):
             return f"Triton could not load the model {match['model']}: {match['reason']}"
     return None
+
+
+def devices(log: Sequence[str]) -> list[str]:
+    """What the models said about where they score, from tritonserver's log."""
+    return sorted({match["what"] for line in log if (match := SCORES_ON.search(line))})
 
 
 def _client_memory(binary: str) -> tuple[str, ...]:
