@@ -9,9 +9,11 @@ COPY gateway gateway
 COPY launcher launcher
 COPY model_repository model_repository
 COPY serving serving
+# A start takes the highest of these that the machine has, and compiles nothing.
+ARG SIMD_LEVELS=v3,v4
 RUN python -m venv /opt/iqa \
     && /opt/iqa/bin/pip install --no-cache-dir '.[serve,tracing]' \
-    && NUMBA_CACHE_DIR=/opt/iqa/kernels /opt/iqa/bin/python -m iqa.warm_up
+    && NUMBA_CACHE_DIR=/opt/iqa/kernels /opt/iqa/bin/python -m iqa.warm_up --level "$SIMD_LEVELS"
 
 
 FROM python:3.13-slim-trixie

@@ -14,12 +14,13 @@ RUN if [ -n "$EXTRA" ]; then \
     fi
 
 # Among the system's packages, because the Python backend's interpreter may ignore PYTHONPATH.
-# The kernels are compiled here; a machine with another kind of CPU does it again when it starts.
+# A start takes the highest of these levels that the machine has, and compiles nothing for a CPU.
+ARG SIMD_LEVELS=v3,v4
 # hadolint ignore=DL3013
 RUN --mount=type=bind,target=/src,rw \
     pip install --no-cache-dir --break-system-packages "/src${EXTRA:+[${EXTRA}]}" \
     && mkdir /opt/iqa-kernels \
-    && NUMBA_CACHE_DIR=/opt/iqa-kernels python3 -m iqa.warm_up
+    && NUMBA_CACHE_DIR=/opt/iqa-kernels python3 -m iqa.warm_up --level "$SIMD_LEVELS"
 
 COPY model_repository /models
 COPY --chmod=755 deploy/iqa-triton /usr/local/bin/iqa-triton

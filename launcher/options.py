@@ -20,6 +20,7 @@ from launcher.failure import LaunchError
 logger = logging.getLogger(__name__)
 
 PREFIX = "IQA_"
+OTHERS = {"IQA_SIMD_LEVEL"}  # what the kernels read
 REPOSITORY = Path(__file__).parents[1] / "model_repository"
 DESCRIPTION = "Serve image-quality scores: a Triton and its gateway."
 PRECEDENCE = (
@@ -124,9 +125,8 @@ class _Help(argparse.HelpFormatter):
 
 def unknown_variables() -> list[str]:
     """A sentence on each `IQA_*` variable that nothing reads."""
-    known = {
-        f"{PREFIX}{field.upper()}" for field in {*Options.model_fields, *Settings.model_fields}
-    }
+    fields = {*Options.model_fields, *Settings.model_fields}
+    known = OTHERS | {f"{PREFIX}{field.upper()}" for field in fields}
     sentences = []
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:

@@ -15,6 +15,7 @@ import triton_python_backend_utils as pb_utils
 from decoding import DecodingError
 from iqa.metric import Metric, Scores
 from iqa.parallel import available_cores, parallel_map
+from iqa.simd.levels import level
 from serving.device import assigned
 from serving.files import Files, Versions, has_files
 from serving.inputs import images
@@ -67,7 +68,9 @@ class ScoringModel:
         self._device_lock = nullcontext() if self.device == "cpu" else Lock()
         self._alone = ThreadPoolExecutor(self.threads, thread_name_prefix="large-files")
         self._places = BoundedSemaphore(LARGE_WAITING)
-        pb_utils.Logger.log_info(f"{args['model_name']} scores on {self.device}")
+        pb_utils.Logger.log_info(
+            f"{args['model_name']} scores on {self.device}, CPU kernels of level {level()}"
+        )
 
     def finalize(self) -> None:
         """Answer the files that are still in work."""

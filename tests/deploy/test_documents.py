@@ -8,7 +8,7 @@ import pytest
 
 from gateway.http.problems import STATUS
 from gateway.settings import Settings
-from launcher.options import Options
+from launcher.options import OTHERS, Options
 from tests.deploy.commands import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -55,7 +55,9 @@ def test_settings_exist_and_their_defaults_are_these() -> None:
 
 @pytest.mark.parametrize("text", [README, GUIDE], ids=["README", "deployment"])
 def test_variables_and_options_that_are_named_exist(text: str) -> None:
-    known = {f"IQA_{field.upper()}" for field in {*Options.model_fields, *Settings.model_fields}}
+    known = OTHERS | {
+        f"IQA_{field.upper()}" for field in {*Options.model_fields, *Settings.model_fields}
+    }
     assert set(re.findall(r"\bIQA_[A-Z_]+\b", text)) <= known
     options = {f"--{field.replace('_', '-')}" for field in Options.model_fields}
     for given in re.findall(r'make serve ARGS="([^"]+)"', text):

@@ -16,6 +16,8 @@ import httpx
 import psutil
 import pytest
 
+from iqa.catalogue import METRICS
+from iqa.simd.levels import level
 from launcher import tritonserver
 from launcher.failure import LaunchError
 from launcher.options import REPOSITORY
@@ -124,6 +126,8 @@ def test_stopping_does_not_wait_until_the_models_are_unloaded(tmp_path: Path) ->
     assert stop(service) == 0
     log = service.log.read_text()
     assert log.index("Starting Triton") < log.index("Ready at") < log.index("Stopping")
+    for metric in METRICS:
+        assert f"{metric.name} scores on cpu, CPU kernels of level {level()}\n" in log
     assert "All models are stopped" in log  # no inference is left
     assert "successfully unloaded" not in log
 
