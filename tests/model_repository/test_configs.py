@@ -1,5 +1,6 @@
 """Every configuration parses, and says what the contract says."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,11 @@ PUBLISHED = {
 CONFIGS = sorted(REPOSITORY.glob("*/config.pbtxt")) + sorted(REPOSITORY.glob("*/configs/*.pbtxt"))
 
 
+def with_files(inputs: Sequence[str]) -> list[str]:
+    """Each takes pixels, and has a twin that takes an image file."""
+    return [name for given in inputs for name in (given, f"{given}_FILE")]
+
+
 def model_of(path: Path) -> str:
     return path.relative_to(REPOSITORY).parts[0]
 
@@ -33,10 +39,11 @@ def test_configuration_keeps_the_contract(path: Path) -> None:
     assert config.name == model_of(path)
     assert config.backend == "python"
     assert config.max_batch_size == 64
-    assert [tensor.name for tensor in config.input] == list(found.inputs)
+    assert [tensor.name for tensor in config.input] == with_files(found.inputs)
     for tensor in config.input:
-        assert list(tensor.dims) == [-1, -1, -1]
+        assert list(tensor.dims) == ([-1] if tensor.name.endswith("_FILE") else [-1, -1, -1])
         assert tensor.allow_ragged_batch
+        assert tensor.optional
     outputs = {tensor.name: list(tensor.dims) for tensor in config.output}
     assert outputs["SCORE"] == [1]
     if found.details:
@@ -76,7 +83,7 @@ def test_published_weights_are_the_shipped_ones() -> None:
 def test_published_names_and_shapes_stay(name: str) -> None:
     config = read(REPOSITORY / name / "config.pbtxt")
     inputs, outputs = PUBLISHED[name]
-    assert [tensor.name for tensor in config.input] == inputs
+    assert [tensor.name for tensor in config.input] == with_files(inputs)
     assert {tensor.name: list(tensor.dims) for tensor in config.output}.items() >= outputs.items()
     assert metric(name).minimum_side == {"brisque": 16, "ms_ssim": 161}[name]
 
@@ -98,7 +105,7 @@ def test_a_metric_needs_nothing_but_its_catalogue_entry() -> None:
     bare = replace(pair, name="new", details=None, map=None, provenance={"source": "a paper"})
     config = text_format.Parse(text(configuration(bare)), ModelConfig())
     assert config.name == "new"
-    assert [tensor.name for tensor in config.input] == list(pair.inputs)
+    assert [tensor.name for tensor in config.input] == with_files(pair.inputs)
     assert [tensor.name for tensor in config.output] == ["SCORE"]
     assert config.parameters["source"].string_value == "a paper"
     for warm_up in config.model_warmup:

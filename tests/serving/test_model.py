@@ -16,8 +16,8 @@ from tritonclient.utils import InferenceServerException
 
 import iqa
 from decoding import open_picture, read, versions
-from export.model_configs import SUFFIX, configuration
-from iqa.catalogue import METRICS, metric
+from export.model_configs import configuration
+from iqa.catalogue import metric
 from iqa.parallel import available_cores
 from tests.conftest import free_ports
 from tests.hostile.corpus import photograph
@@ -252,9 +252,3 @@ def test_an_image_that_comes_alone_may_use_all_cores(triton: InferenceServerClie
     batches = [send(triton, "threads", IMAGE=photograph()) for _ in range(16)]
     shared = {score(answer) for answer in batches}
     assert max(1, available_cores() // 2) in shared
-
-
-def test_every_input_has_a_twin_for_a_file() -> None:
-    for each in METRICS:
-        names = [name for given in each.inputs for name in (given, given + SUFFIX)]
-        assert [given.name for given in configuration(each).input] == names
