@@ -24,7 +24,7 @@ def warm_up() -> None:
         for side in (metric.minimum_side, metric.minimum_side + 1):
             for channels in (1, 3):
                 image = random.integers(0, 256, (side, side, channels), dtype=np.uint8)
-                metric.score(*([image] for _ in metric.inputs), threads=1)
+                metric.score(*([image] for _ in metric.inputs), maps=True, threads=1)
     luma.write_luma(image, image[:, :, :1].copy())
 
 

@@ -6,6 +6,7 @@ import math
 
 from iqa.metric import Baseline, Details, Map, Metric
 from iqa.ms_ssim import cpu
+from iqa.ms_ssim.cpu.local import local_ssim
 from iqa.ms_ssim.pooling import MINIMUM_SIDE, SCALES
 
 MS_SSIM = Metric(
@@ -31,11 +32,12 @@ MS_SSIM = Metric(
     tolerance=1e-5,
     baseline=Baseline("multi_scale_ssim"),
     cpu=cpu.rows,
+    if_too_small="SSIM takes smaller pictures, from 11 pixels on.",
     details=Details(
         "SCALES", SCALES, "the contrast-structure term of each scale, of the last one SSIM"
     ),
     map=Map(
-        cpu.local_ssim,
+        local_ssim,
         "the local SSIM of the full scale, of windows of 11x11 pixels that lie inside",
         dark=1,
         bright=0,

@@ -16,6 +16,7 @@ from skimage import data
 import iqa
 from iqa.images import Image
 from iqa.ms_ssim import cpu, reference
+from iqa.ms_ssim.cpu.terms import terms
 from iqa.ms_ssim.pooling import pool
 from perf.baselines.piq_offline import piq
 
@@ -135,6 +136,30 @@ def test_independent_noise_where_terms_nearly_vanish() -> None:
         assert_as_defined(x, y)
 
 
+def flat_halves(levels: tuple[int, int]) -> Image:
+    x = np.full((161, 161, 1), levels[0], np.uint8)
+    x[:, 100:] = levels[1]
+    return x
+
+
+def test_what_float32_cannot_hold_is_made_in_float64() -> None:
+    # Flat areas that differ much from their counterparts: variances of 0 that rounding makes some.
+    pair = flat_halves((223, 30)), flat_halves((3, 221))
+    expected = reference.terms(*pair)
+    in_float32, found = (terms([pair], 5, limit, 1)[0] for limit in (np.inf, cpu.TOLERANCE))
+    assert np.abs(in_float32 - expected).max() > 5e-5
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7)
+
+
+def test_small_terms_are_made_in_float64() -> None:
+    generator = np.random.default_rng(7)
+    x = content("halves", generator, 176, 163, 1)
+    y = np.zeros_like(x)
+    expected = reference.score(x, y)
+    assert abs(pool(terms([(x, y)], 5, cpu.TOLERANCE, 1)[0])[0] - expected) > 2e-5
+    assert iqa.ms_ssim.score([x], [y]).values[0] == pytest.approx(expected, abs=1e-9)
+
+
 def test_identical_images_score_exactly_one() -> None:
     generator = np.random.default_rng(0)
     images = [content(name, generator, 181, 240, 3) for name in CONTENTS]
@@ -171,12 +196,12 @@ def test_same_bits_in_any_order_and_on_any_number_of_threads() -> None:
     sizes = [(2100, 200, 3), (161, 163, 1), (170, 3300, 1), (333, 214, 3), (161, 163, 3)]
     names = ["photograph", "halves", "noise", "checkerboard", "photograph"]
     x = [content(name, generator, *size) for name, size in zip(names, sizes, strict=True)]
-    y = [noise(generator, image, 20) for image in x]
-    alone = [cpu.terms([a], [b], threads=1)[0].tobytes() for a, b in zip(x, y, strict=True)]
+    pairs = [(image, noise(generator, image, 20)) for image in x]
+    alone = [cpu.rows([pair], 1).tobytes() for pair in pairs]
     for threads in (1, 2, 5, None):
         order = generator.permutation(5)
-        found = cpu.terms([x[i] for i in order], [y[i] for i in order], threads)
-        assert [terms.tobytes() for terms in found] == [alone[i] for i in order]
+        found = cpu.rows([pairs[i] for i in order], threads)
+        assert [row.tobytes() for row in found] == [alone[i] for i in order]
 
 
 def test_images_with_gaps_between_their_rows() -> None:

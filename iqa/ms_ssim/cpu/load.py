@@ -1,0 +1,96 @@
+"""From pixels to samples: how a pair of planes lies in vectors.
+
+A pair of planes x and y is held as difference `u = x - y` and sum `v = x + y` of samples less their
+centres: whole numbers near the mean, which make squares small. Samples of all scales are exact in
+float32.
+
+A band is 8 rows of samples. Its rows are cut into runs of four vectors, the phases: sample 4 j + p
+of a run is number j of phase p, so that the 11 samples of 4 neighbouring windows are 14 vectors to
+load, not 44. A band is `[runs, 4 phases, 8 rows, LANES]`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa.images import Image
+from iqa.simd.jit import block_kernel, row_kernel
+from iqa.simd.lanes import VECTOR_BYTES, byte_of, pixels, spread, store
+
+Samples = NDArray[np.float32]
+
+LANES = VECTOR_BYTES // 4
+PHASES = 4
+RUN = PHASES * LANES
+BAND = 8
+# In a band, from a row to the next, from a phase to the next, and from a run to the next.
+ROW, PHASE, RUN_SIZE = LANES, BAND * LANES, PHASES * BAND * LANES
+# One row in so many makes the centre, and one column; few patterns have such a period.
+SAMPLED_ROWS, SAMPLED_COLUMNS = 29, 13
+
+
+@row_kernel
+def centre_of(image: Image, start: int, stride: int, step: int, rows: int, columns: int) -> float:
+    """Mean of some samples of a plane that begins at byte `start`, as a whole number."""
+    total = count = 0
+    for row in range(0, rows, SAMPLED_ROWS):
+        for column in range(0, columns, SAMPLED_COLUMNS):
+            total += image[start + row * stride + column * step]
+            count += 1
+    return np.rint(total / count)
+
+
+@block_kernel
+def load_band(
+    x: Image,
+    y: Image,
+    starts: NDArray[np.int64],
+    step: int,
+    centres: tuple[float, float],
+    u: Samples,
+    v: Samples,
+) -> None:
+    """Samples of one channel of 8 rows of both images.
+
+    Args:
+        x, y: their bytes.
+        starts: `[8]`, where in them the first sample of each row is.
+        step: from a sample to the next, 1 or 3.
+        centres: of x and y.
+        u, v: the band.
+    """
+    centre_x, centre_y = spread(np.float32(centres[0])), spread(np.float32(centres[1]))
+    for run in range(len(u)):
+        for row in range(BAND):
+            at = starts[row] + run * RUN * step
+            if step == 1:
+                a, b = pixels(x, at, 1), pixels(y, at, 1)
+            else:
+                a, b = pixels(x, at, 3), pixels(y, at, 3)
+            x0, x1, x2, x3 = _phases(a, centre_x)
+            y0, y1, y2, y3 = _phases(b, centre_y)
+            place = run * RUN_SIZE + row * ROW
+            store_phases(u, place, (x0 - y0, x1 - y1, x2 - y2, x3 - y3))
+            store_phases(v, place, (x0 + y0, x1 + y1, x2 + y2, x3 + y3))
+
+
+@row_kernel
+def _phases(run: Any, centre: Any) -> Any:
+    return (
+        byte_of(run, 0, centre) - centre,
+        byte_of(run, 1, centre) - centre,
+        byte_of(run, 2, centre) - centre,
+        byte_of(run, 3, centre) - centre,
+    )
+
+
+@row_kernel
+def store_phases(band: Samples, place: int, vectors: Any) -> None:
+    """Put a vector into each phase of a row that begins at `place`."""
+    store(band, place, vectors[0])
+    store(band, place + PHASE, vectors[1])
+    store(band, place + 2 * PHASE, vectors[2])
+    store(band, place + 3 * PHASE, vectors[3])

@@ -1,0 +1,127 @@
+"""The 11x11 Gaussian window: down the columns of a run into a tile, then along the tile's rows.
+
+A tile is `[4 fields, 8 rows, 4 phases, PLACES * LANES]` and stays in the first-level cache: the
+means and mean squares of u and of v (see `load`) down the columns of neighbouring runs. Windows
+that begin in one of them end in the next, so the tile's last run becomes the first of the next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa.ms_ssim.cpu.load import BAND, LANES, PHASE, PHASES, ROW, RUN, RUN_SIZE, Samples
+from iqa.ms_ssim.pooling import WINDOW
+from iqa.simd.jit import row_kernel
+from iqa.simd.lanes import count_of, load, load_rows, multiply_add, spread, squared, store
+
+Real = NDArray[Any]  # float32, or float64 where windows need it
+
+MARGIN = len(WINDOW) - 1
+MIDDLE = len(WINDOW) // 2
+# Weights in units of the middle one, which saves its multiplication; `gain_of` makes up for it.
+TAPS = WINDOW[:MIDDLE] / WINDOW[MIDDLE]
+TAPS_32 = TAPS.astype(np.float32)
+FIELDS = 4
+PLACES = 1 + 128 // RUN
+TILE = (FIELDS, BAND, PHASES, PLACES * LANES)
+SPAN = PLACES * LANES
+LINE = PHASES * SPAN
+FIELD = BAND * LINE
+
+
+@row_kernel
+def gain_of(taps: Real) -> float:
+    """What a weighted sum down and along has to be multiplied by."""
+    return (1 + 2.0 * (taps[0] + taps[1] + taps[2] + taps[3] + taps[4])) ** -2
+
+
+@row_kernel
+def weights(taps: Real) -> Any:
+    """Vectors of the outer half of the window's weights."""
+    return spread(taps[0]), spread(taps[1]), spread(taps[2]), spread(taps[3]), spread(taps[4])
+
+
+@row_kernel
+def _weighted(w: Any, a: Any) -> Any:
+    """Weighted sum of the first 11 of `a`; the window is symmetric and its middle weighs 1."""
+    total = multiply_add(w[4], a[4] + a[6], a[5])
+    total = multiply_add(w[3], a[3] + a[7], total)
+    total = multiply_add(w[2], a[2] + a[8], total)
+    total = multiply_add(w[1], a[1] + a[9], total)
+    return multiply_add(w[0], a[0] + a[10], total)
+
+
+@row_kernel
+def blur_down(
+    ring: Samples, bands: tuple[int, int, int], run: int, w: Any, tile: Real, place: int
+) -> None:
+    """Weighted means and mean squares down the columns of a run.
+
+    Args:
+        ring: `[2, 3 bands, runs, 4, 8, LANES]`, of u and of v.
+        bands: which of the three are the last but two, the last but one and the last; windows end
+            in the rows of the last.
+        run: which one.
+        w: `weights`.
+        tile: see above.
+        place: which of the tile's runs they become.
+    """
+    for which in range(2):
+        old, middle, new = ring[which, bands[0]], ring[which, bands[1]], ring[which, bands[2]]
+        for phase in range(PHASES):
+            for lane in range(0, LANES, count_of(w[0])):
+                column = run * RUN_SIZE + phase * PHASE + lane
+                out = 2 * which * FIELD + phase * SPAN + place * LANES + lane
+                first = load_rows(old, column + (BAND - 2) * ROW, ROW, 2, w[0])
+                rows = first + load_rows(middle, column, ROW, BAND, w[0])
+                squares = squared(rows)
+                # Each row is loaded just before its first window: more do not fit 16 registers.
+                for row in range(BAND):
+                    eleven = rows + load_rows(new, column + row * ROW, ROW, 1, w[0])
+                    store(tile, out + row * LINE, _weighted(w, eleven))
+                    rows = eleven[1:]
+                for row in range(BAND):
+                    eleven = squares + squared(load_rows(new, column + row * ROW, ROW, 1, w[0]))
+                    store(tile, out + FIELD + row * LINE, _weighted(w, eleven))
+                    squares = eleven[1:]
+
+
+@row_kernel
+def blur_along(w: Any, tile: Real, place: int) -> Any:
+    """Weighted sums of four neighbouring windows of a tile's row, of each vector of them."""
+    a = (
+        load_rows(tile, place, SPAN, PHASES, w[0])
+        + load_rows(tile, place + 1, SPAN, PHASES, w[0])
+        + load_rows(tile, place + 2, SPAN, PHASES, w[0])
+        + load_rows(tile, place + 3, SPAN, 2, w[0])
+    )
+    sums = _pair(w[4], a[4:], a[6:], a[5:])
+    sums = _pair(w[3], a[3:], a[7:], sums)
+    sums = _pair(w[2], a[2:], a[8:], sums)
+    sums = _pair(w[1], a[1:], a[9:], sums)
+    return _pair(w[0], a, a[10:], sums)
+
+
+@row_kernel
+def _pair(weight: Any, left: Any, right: Any, sums: Any) -> Any:
+    """Add a weight's two samples to four sums.
+
+    One weight after the other for all four keeps them in the 16 registers that AVX2 has.
+    """
+    return (
+        multiply_add(weight, left[0] + right[0], sums[0]),
+        multiply_add(weight, left[1] + right[1], sums[1]),
+        multiply_add(weight, left[2] + right[2], sums[2]),
+        multiply_add(weight, left[3] + right[3], sums[3]),
+    )
+
+
+@row_kernel
+def move_on(tile: Real, like: Any) -> None:
+    """Make the last run of a tile its first."""
+    for line in range(0, FIELDS * FIELD, SPAN):
+        for lane in range(line, line + LANES, count_of(like)):
+            store(tile, lane, load(tile, lane + SPAN - LANES, like))
