@@ -8,8 +8,9 @@ from iqa.brisque.catalogue import BRISQUE
 from iqa.metric import Metric
 from iqa.ms_ssim.catalogue import MS_SSIM
 from iqa.psnr.catalogue import PSNR
+from iqa.ssim.catalogue import SSIM
 
-METRICS: tuple[Metric, ...] = (BRISQUE, MS_SSIM, PSNR)
+METRICS: tuple[Metric, ...] = (BRISQUE, MS_SSIM, SSIM, PSNR)
 
 
 def chosen(names: Sequence[str]) -> tuple[Metric, ...]:
