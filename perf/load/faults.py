@@ -57,16 +57,22 @@ async def suspend(launcher: int, kind: Member, seconds: float) -> float:
 
 
 async def hang_up(port: int, exchange: Exchange, *, sent: float, patience: float = 0.0) -> None:
-    """Send that part of a request, wait, and break the connection without a word."""
+    """Send that part of a request, wait, and break the connection without a word.
+
+    Cancelled, it breaks the connection at once.
+    """
     request = head(exchange, len(exchange.body)) + exchange.body
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request[: round(sent * len(request))])
-    with suppress(ConnectionError):
-        await writer.drain()
-        await asyncio.sleep(patience)
-    connection = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
-    writer.transport.abort()
+    try:
+        writer.write(request[: round(sent * len(request))])
+        with suppress(ConnectionError):
+            await writer.drain()
+            await asyncio.sleep(patience)
+    finally:
+        connection = writer.get_extra_info("socket")
+        linger = bytes([1, 0, 0, 0, 0, 0, 0, 0])
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
     del reader
 
 

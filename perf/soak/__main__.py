@@ -61,6 +61,9 @@ def main() -> int:
     parser.add_argument(
         "--requests", type=int, default=50_000, help="while growth is watched; 0: it is not"
     )
+    parser.add_argument(
+        "--steady", type=float, default=1200, help="seconds of steady load; 0: none"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="of every fault; 0: none")
     parser.add_argument("--port", type=int, default=18000, help="the first of 4 ports")
     options = parser.parse_args()
@@ -70,6 +73,8 @@ def main() -> int:
     with running(options.port, exchanges) as service:
         if options.requests:
             kept.append(asyncio.run(trials.grow(service, options.requests)))
+        if options.steady:
+            kept.append(asyncio.run(trials.steady(service, options.steady)))
         if options.rounds:
             kept.append(asyncio.run(trials.hurt(service, options.rounds)))
         kept.append(asyncio.run(trials.stop(service)))

@@ -26,6 +26,8 @@ TIMEOUTS = (None,) * 19 + (0.005,)  # seconds; every twentieth request is given 
 # Between the second tenth of the requests and the last.
 MOST_GROWTH = 0.05  # of a process's own resident memory
 MOST_SHARED_GROWTH = 0.1  # Triton keeps what it reserved for the largest batch so far
+FIFTHS = 5  # of steady load, whose rates are compared...
+MOST_SLOWING = 0.15  # ...the second's and the last's
 RECOVERY = 10.0  # seconds
 FREEZE = 10.0  # seconds
 LEAVING = 100  # clients that hang up in a round
@@ -77,6 +79,23 @@ async def grow(service: Service, requests: int) -> bool:
     _say(f"shared memory {before / 1e6:.1f} MB, then {after / 1e6:.1f} MB")
     flat = after <= before * (1 + MOST_SHARED_GROWTH) and not any(map(_grows, watch.growth()))
     return flat and _is_honest(traffic.tally)
+
+
+async def steady(service: Service, seconds: float) -> bool:
+    """Mixed load for so long; whether the last fifth of the time is as fast as the second one.
+
+    A Triton before release 26.08 gets slower for as long as it runs with a queue delay.
+    """
+    rates = []
+    async with Traffic(service.url, service.exchanges, clients=CLIENTS) as traffic:
+        for _ in range(FIFTHS):
+            before = traffic.tally.right
+            await asyncio.sleep(seconds / FIFTHS)
+            service.server.require_running()
+            rates.append((traffic.tally.right - before) / (seconds / FIFTHS))
+    listed = ", ".join(f"{rate:.0f}" for rate in rates)
+    _say(f"{seconds:.0f} s of steady load: {listed} right answers/s; {_sentence(traffic.tally)}")
+    return _is_honest(traffic.tally) and rates[-1] > (1 - MOST_SLOWING) * rates[1]
 
 
 async def _kill_stub(service: Service) -> float:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from perf.load.exchanges import Exchange, RefusedError
+from perf.load.exchanges import Exchange, RefusedError, singles
+from perf.load.pictures import picture_set
 from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.reliability.hindered import Hindered, hindered
+from tests.reliability.test_deadlines import ask, client_of
+from tests.reliability.test_faults import in_flight
 
 ADMITTED = 2
 CLIENTS = 64
-REQUESTS = 1000
+REFUSED = 500
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    log = tmp_path_factory.mktemp("small") / "log"
-    running = launch(log, "--workers=1", IQA_MAX_IN_FLIGHT=str(ADMITTED))
+def models(tmp_path_factory: pytest.TempPathFactory) -> Hindered:
+    return hindered(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterator[RunningService]:
+    log = tmp_path_factory.mktemp("small-log") / "log"
+    options = ("--workers=1", f"--model-repository={models.repository}")
+    running = launch(log, *options, IQA_MAX_IN_FLIGHT=str(ADMITTED))
     try:
         wait_until_ready(running)
         yield running
@@ -29,69 +38,29 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
 
 
 async def test_what_is_too_much_is_refused_at_once_and_never_reaches_triton(
-    small: RunningService, exchanges: list[Exchange]
+    small: RunningService, models: Hindered
 ) -> None:
-    singles = [each for each in exchanges if each.path.endswith("/brisque/")]
-    scored = [each for each in singles if isinstance(each.expected, tuple)]
-    before = inferences(small)
-    answers = await burst(small.url, [scored[n % len(scored)] for n in range(REQUESTS)])
-    after = inferences(small)
-
-    right = [answer for answer, refusal in answers if refusal is None]
-    refused = [answer for answer, refusal in answers if refusal == "overloaded"]
-    assert len(right) + len(refused) == REQUESTS
-    assert len(right) >= ADMITTED
-    assert len(refused) > REQUESTS / 10
-    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
-
-    # One inference for each request that was admitted. The probes of readiness ask both models,
-    # and may just have asked one of them.
-    asked = {model: after[model] - before[model] for model in after}
-    assert abs(asked["brisque"] - asked["ms_ssim"] - len(right)) <= 1
-
-    seconds = mean_seconds(small)
-    print(f"admitted {seconds['200'] * 1e3:.1f} ms, refused {seconds['503'] * 1e3:.2f} ms")
-    assert seconds["503"] < seconds["200"] / 5
+    picture = next(singles(picture_set(width=320, height=240)[:1]))
+    names = [f"admitted-{number}" for number in range(ADMITTED)]
+    async with client_of(small, CLIENTS) as client:
+        with models.waiting():  # those admitted are not done before all others were refused
+            admitted = [asyncio.create_task(ask(client, picture, name)) for name in names]
+            await in_flight(client, ADMITTED)
+            answers = await asyncio.gather(
+                *(ask(client, picture, f"refused-{number}") for number in range(REFUSED))
+            )
+            assert not any(task.done() for task in admitted)
+        assert {code(picture, answer) for answer in answers} == {"overloaded"}
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
+        for task in admitted:
+            assert code(picture, await task) is None
+    assert models.scored() == dict.fromkeys(names, 1)
 
 
-async def burst(url: str, exchanges: list[Exchange]) -> list[tuple[httpx.Response, str | None]]:
-    """The answers, and the code of each clear refusal, of requests sent by many clients at once."""
-    limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
-
-        async def ask(exchange: Exchange) -> tuple[httpx.Response, str | None]:
-            headers = {"Content-Type": exchange.content_type}
-            answer = await client.post(exchange.path, content=exchange.body, headers=headers)
-            kind = answer.headers["content-type"]
-            try:
-                exchange.check(answer.status_code, kind, answer.content)
-            except RefusedError as refusal:
-                return answer, str(refusal)
-            return answer, None
-
-        return await asyncio.gather(*map(ask, exchanges))
-
-
-def inferences(service: RunningService) -> dict[str, int]:
-    """Requests that each model has had, by Triton's own count."""
-    text = httpx.get(f"http://{service.metrics}/metrics").text
-    counts = {"brisque": 0, "ms_ssim": 0}
-    pattern = r'^nv_inference_request_(?:success|failure)\{.*?model="(\w+)".*\} (\d+)$'
-    for model, count in re.findall(pattern, text, re.MULTILINE):
-        counts[model] += int(count)
-    return counts
-
-
-def mean_seconds(service: RunningService) -> dict[str, float]:
-    """Time from a scoring request's headers to the end of its answer, by status."""
-    text = httpx.get(f"{service.url}/metrics").text
-    route = 'http_route="/api/v1/iqa/nr/brisque/"'
-    pattern = r'duration_seconds_{}{{.*status_code="(\d+)".*{}.*}} (\S+)$'
-    totals, counts = (
-        {
-            status: float(value)
-            for status, value in re.findall(pattern.format(kind, route), text, re.MULTILINE)
-        }
-        for kind in ("sum", "count")
-    )
-    return {status: totals[status] / counts[status] for status in totals}
+def code(exchange: Exchange, answer: httpx.Response) -> str | None:
+    """Of a clear refusal; None for the right answer."""
+    try:
+        exchange.check(answer.status_code, answer.headers["content-type"], answer.content)
+    except RefusedError as refusal:
+        return str(refusal)
+    return None
