@@ -67,7 +67,9 @@ def entries(folder: str) -> Iterator[Entry]:
     """
     if is_remote(folder):
         files, root = filesystem(folder)
-        names = ((entry["name"].rstrip("/"), entry["type"]) for entry in files.ls(root))
+        names = (
+            (entry["name"].rstrip("/"), entry["type"]) for entry in files.ls(root, detail=True)
+        )
         found = [
             Entry(name.rpartition("/")[2], kind == "directory")
             for name, kind in names

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return _run(options)
-    except UsageError as error:
+    except (UsageError, OSError) as error:  # OSError: the output cannot be written
         print(f"iqa-score: {error}", file=sys.stderr)
         return WRONG_USE
 

@@ -242,3 +242,10 @@ def test_wrong_use(photos: Path, tmp_path: Path, arguments: list[str]) -> None:
 
 def test_an_unknown_suffix_is_wrong_use(photos: Path, tmp_path: Path) -> None:
     assert main([str(photos), "--output", f"{tmp_path}/out.xlsx"]) == 2
+
+
+def test_an_output_that_cannot_be_written_is_wrong_use(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(photos), "--output", f"{photos}/1.jpg/out.csv"]) == 2
+    assert "1.jpg" in capsys.readouterr().err
