@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from iqa.brisque import gpu as brisque_gpu
 from perf.gpu import __main__ as gpu
 from perf.gpu import timing as gpu_timing
 from perf.gpu.check import Batch
@@ -32,4 +33,20 @@ def test_the_benchmark_checks_and_times_the_gpu_kernels(
         for batch in ("even", "odd")
         for subject in ("ours", "memory bandwidth", "piq")
     ]
+    assert all(row["per_second"] > 0 for row in report["rows"])
     assert [(row["batch"], row["device"]) for row in report["overheads"]] == [(1, {})]
+
+
+def test_a_wrong_kernel_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    batch = Batch.of("noise", [noise], [noise])
+    monkeypatch.setattr(gpu, "extremes", lambda: batch)
+    monkeypatch.setattr(gpu, "batches", lambda *_: (batch, batch))
+    monkeypatch.setattr(brisque_gpu, "TAPS", (*brisque_gpu.TAPS[1:], 0.0))
+    monkeypatch.setattr(brisque_gpu, "TIE", 0.0)
+    options = "--device cpu:0 --tasks brisque --seconds 0 --no-triton --output"
+    assert gpu.main([*options.split(), str(tmp_path)]) == 1
+    (report,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))
+    assert report["rows"] == []
+    (failure,) = report["failures"]
+    assert "away from the CPU" in failure
