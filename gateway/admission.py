@@ -1,25 +1,31 @@
-"""Bounds what a worker takes on: beyond it a request is refused at once instead of queued."""
+"""Bounds what a worker takes on: beyond it a request is refused at once instead of queued.
+
+Work is counted in pixels, as decoding and scoring take time in proportion to them.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 from gateway.http.problems import Problem
-from gateway.observability.metrics import IN_FLIGHT
+from gateway.observability.metrics import IN_FLIGHT, MEGAPIXELS
 
 Result = TypeVar("Result")
 
+SPEED = 130_000_000  # pixels that a core decodes (JPEG) and scores in a second, about
+
 
 class Admission:
-    """Counts images in work and upload bytes held, against their limits."""
+    """Counts pixels in work and upload bytes held, against their limits."""
 
-    def __init__(self, max_in_flight: int, max_held_bytes: int) -> None:
-        self.max_in_flight = max_in_flight
+    def __init__(self, max_megapixels: int, max_held_bytes: int) -> None:
+        self.max_pixels = max_megapixels * 1_000_000
         self.max_held_bytes = max_held_bytes
-        self.in_flight = 0
+        self.pixels = 0
         self.held_bytes = 0
 
     @contextmanager
@@ -32,20 +38,24 @@ class Admission:
         Raises:
             Problem: `overloaded`, there is no room now.
         """
-        if (
-            self.in_flight >= self.max_in_flight
-            or self.held_bytes + declared_bytes > self.max_held_bytes
-        ):
-            raise _overloaded()
+        if self.pixels >= self.max_pixels or self.held_bytes + declared_bytes > self.max_held_bytes:
+            raise self.overloaded()
         room = Room(self)
         try:
             yield room
         finally:
             room.leave()
 
+    def overloaded(self) -> Problem:
+        """The refusal of what there is no room for until about half of the work is done."""
+        seconds = math.ceil(self.pixels / 2 / SPEED)
+        return Problem(
+            "overloaded", "The service is busy: try again shortly.", retry_after=max(1, seconds)
+        )
+
 
 class Room:
-    """What one admitted request holds: of images and of upload bytes.
+    """What one admitted request holds: of work and of upload bytes.
 
     It is given back when the last of its users leaves: the request itself, or work that goes on
     after the request was answered, because a decoder or Triton cannot be stopped.
@@ -55,6 +65,7 @@ class Room:
         self._admission = admission
         self._users = 1
         self._images = 0
+        self._pixels = 0
         self._held_bytes = 0
 
     def hold(self, received: int) -> None:
@@ -64,21 +75,33 @@ class Room:
             Problem: `overloaded`, there is no room for them now.
         """
         if self._admission.held_bytes + received > self._admission.max_held_bytes:
-            raise _overloaded()
+            raise self._admission.overloaded()
         self._admission.held_bytes += received
         self._held_bytes += received
 
-    def take(self, images: int) -> None:
-        """Hold so many more images.
+    def take(self, images: int, pixels: int) -> None:
+        """Hold the work on so many images or pairs.
+
+        A single one that is more than the limit is let in where nothing else is in work.
 
         Raises:
-            Problem: `overloaded`, there is no room for them now.
+            Problem: `overloaded`, there is no room for them now; `too_many_pixels`, there never is.
         """
-        if self._admission.in_flight + images > self._admission.max_in_flight:
-            raise _overloaded()
-        self._admission.in_flight += images
+        most = self._admission.max_pixels
+        if images > 1 and pixels > most:
+            raise Problem(
+                "too_many_pixels",
+                f"Send smaller batches: this one counts as {pixels / 1e6:.0f} megapixels, and at "
+                f"most {most / 1e6:.0f} are taken (IQA_MAX_MEGAPIXELS).",
+            )
+        pixels = min(pixels, most)
+        if self._admission.pixels + pixels > most:
+            raise self._admission.overloaded()
+        self._admission.pixels += pixels
+        self._pixels += pixels
         self._images += images
         IN_FLIGHT.inc(images)
+        MEGAPIXELS.inc(pixels / 1e6)
 
     def until(self, work: asyncio.Future[Result]) -> asyncio.Future[Result]:
         """Stay held at least until the work, which is returned, has ended."""
@@ -90,10 +113,7 @@ class Room:
         """One user less."""
         self._users -= 1
         if self._users == 0:
-            self._admission.in_flight -= self._images
+            self._admission.pixels -= self._pixels
             self._admission.held_bytes -= self._held_bytes
             IN_FLIGHT.dec(self._images)
-
-
-def _overloaded() -> Problem:
-    return Problem("overloaded", "The service is busy: try again shortly.", retry_after=1)
+            MEGAPIXELS.dec(self._pixels / 1e6)

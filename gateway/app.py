@@ -10,8 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Security
-from fastapi.security import HTTPBearer
+from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -21,8 +20,9 @@ from starlette.types import ASGIApp
 
 from decoding.pictures import warm_up
 from gateway.admission import Admission
-from gateway.documentation import DESCRIPTION, UNAUTHORIZED, problem_responses
+from gateway.documentation import DESCRIPTION, problem_responses
 from gateway.http.access import guard
+from gateway.http.arrival import Arrival
 from gateway.http.problems import Problem
 from gateway.http.protocol import HEADER_TIMEOUT
 from gateway.observability import tracing
@@ -30,7 +30,7 @@ from gateway.observability.logging import configure_logging
 from gateway.observability.metrics import PROBLEMS, exposition
 from gateway.observability.requests import RequestTelemetry
 from gateway.pipeline import Pipeline
-from gateway.routes import build_router
+from gateway.routes import add_routes
 from gateway.settings import Settings
 from gateway.triton.client import TritonClient
 from gateway.triton.readiness import Readiness
@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         key_file=settings.triton_key_file,
     )
     metrics = chosen(settings.metric_names())
-    admission = Admission(settings.max_in_flight, settings.max_held_bytes)
+    admission = Admission(settings.max_megapixels, settings.max_held_bytes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -80,18 +80,13 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     pipeline = Pipeline(settings, triton, (settings.shm_megabytes << 20) // CONCURRENT_STACKS)
-    router = build_router(metrics, settings, admission, pipeline, triton)
-    if settings.keys():  # for the API page alone: what asks for a key is `guard`
-        bearer = Security(HTTPBearer(auto_error=False))
-        api.include_router(router, dependencies=[bearer], responses=UNAUTHORIZED)
-    else:
-        api.include_router(router)
+    add_routes(api, metrics, settings, admission, pipeline, triton)
     _add_page(api)
     _add_probes(api, Readiness(triton, metrics))
     for error in (Problem, HTTPException, ClientDisconnect, Exception):
         api.add_exception_handler(error, answer_error)
-    app = RequestTelemetry(guard(api, settings, answer_error))
-    return spans.of_requests(app) if spans else app
+    app: ASGIApp = RequestTelemetry(guard(api, settings, answer_error))
+    return Arrival(spans.of_requests(app) if spans else app, settings.proxies())
 
 
 def _add_page(app: FastAPI) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from decoding import FORMATS
-from decoding.contract import RULES
+from decoding import CONTRACT, FORMATS, RULES
 from gateway import maps
 from gateway.http.problems import STATUS, Problem
 from iqa.catalogue import METRICS
@@ -18,7 +17,7 @@ DESCRIPTION = f"""Image-quality scores. Send pictures as `multipart/form-data`. 
 read: {", ".join(FORMATS)}. A picture is scored as a person sees it: {"; ".join(RULES.values())}.
 Scores are never clamped.
 
-**[Look at pictures and their scores in the browser](/ui/)**
+**[Look at pictures and their scores in the browser](ui/)**
 
 Errors are `application/problem+json` with a stable `code`. `X-Request-Timeout` (seconds) shortens
 or extends how long an answer may take; `X-Request-ID` is taken over into log and answer."""
@@ -29,8 +28,8 @@ SENTENCES = {
     "image_too_small": "MS-SSIM needs sides of at least 161 pixels, not 64.",
     "size_mismatch": "Send images of the same size, not 768x512 and 512x768.",
     "score_undefined": "BRISQUE is undefined on an image without contrast.",
-    "upload_too_large": "Send a file of at most 33554432 bytes.",
-    "too_many_pixels": "Send an image of at most 50000000 pixels.",
+    "upload_too_large": "Send a file of at most 134217728 bytes (IQA_MAX_UPLOAD_BYTES).",
+    "too_many_pixels": "Send an image of at most 103000000 pixels.",
     "unsupported_format": "Send an image in one of these formats: JPEG, PNG, WEBP, BMP, TIFF, ...",
     "invalid_request": "Send an image in the form field image.",
     "overloaded": "The service is busy: try again shortly.",
@@ -72,8 +71,12 @@ HEADERS = [
 
 def describe_route() -> dict[str, Any]:
     """Documentation of the list of metrics."""
-    schema = _object(metrics={"type": "array", "items": {"type": "object"}})
-    answer = {"metrics": [{"id": metric.name, "name": metric.title} for metric in METRICS]}
+    anything = {"type": "object"}
+    schema = _object(metrics={"type": "array", "items": anything}, decoding=anything)
+    answer = {
+        "metrics": [{"id": metric.name, "name": metric.title} for metric in METRICS],
+        "decoding": {"version": CONTRACT, **RULES},
+    }
     return {
         "summary": "The metrics, what they mean, and what computes them",
         "tags": ["Metrics"],
@@ -90,6 +93,30 @@ def single_route(metric: Metric) -> dict[str, Any]:
         "openapi_extra": _form(_files(metric)),
         "responses": _responses(
             _object(score=_score(metric)), {"score": metric.example}, *REQUEST, *_codes(metric)
+        ),
+    }
+
+
+def several_route(metrics: Sequence[Metric]) -> dict[str, Any]:
+    """Documentation of the route that computes several metrics of the same files."""
+    names = [metric.name for metric in metrics]
+    chosen = {
+        "type": "string",
+        "description": f"Which metrics, separated by commas: {', '.join(names)}. All by default.",
+    }
+    form = _form(_files(metrics[0]))
+    schema = form["requestBody"]["content"]["multipart/form-data"]["schema"]
+    schema["properties"] = {**schema["properties"], "metrics": chosen}
+    scores = {"type": "object", "additionalProperties": {"type": "number"}}
+    return {
+        "summary": f"Several scores of one {_unit(metrics[0])}, which is decoded once",
+        "tags": ["Several metrics"],
+        "openapi_extra": form,
+        "responses": _responses(
+            _object(scores=scores),
+            {"scores": {metric.name: metric.example for metric in metrics}},
+            *REQUEST,
+            *_codes(metrics[0]),
         ),
     }
 

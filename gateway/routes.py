@@ -3,47 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request, Security
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from starlette.responses import JSONResponse, Response
 
+from decoding import CONTRACT, RULES
 from gateway import documentation, maps
-from gateway.admission import Admission, Room
+from gateway.admission import Admission
 from gateway.deadline import Deadline
 from gateway.describe import describe
 from gateway.http import forms
 from gateway.http.problems import Problem
-from gateway.http.uploads import HEADER_BYTES, HEADERS, Upload, UploadLimits, read_uploads
+from gateway.http.uploads import HEADER_BYTES, Upload, UploadLimits, read_uploads
+from gateway.item import SCORE, Answer, Caller, Item
 from gateway.observability.metrics import PROBLEMS
-from gateway.pipeline import SCORE, Caller, Pipeline
+from gateway.pipeline import Pipeline
 from gateway.settings import Settings
+from gateway.source import Source
 from gateway.triton.client import TritonClient
-from gateway.triton.messages import Outputs
 from iqa.metric import Metric
 
 PREFIX = "/api/v1/iqa"
 
 
-class MetricRoutes:
-    """Handlers of one metric."""
+class Handlers:
+    """Handlers of the metrics that compare the same files."""
 
     def __init__(
-        self, metric: Metric, settings: Settings, admission: Admission, pipeline: Pipeline
+        self,
+        metrics: Sequence[Metric],
+        settings: Settings,
+        admission: Admission,
+        pipeline: Pipeline,
     ) -> None:
-        self._metric = metric
+        self._metrics = {metric.name: metric for metric in metrics}
+        self._metric = metrics[0]
         self._settings = settings
         self._admission = admission
         self._pipeline = pipeline
-        inputs = len(metric.fields)
+        inputs = len(self._metric.fields)
         self._batch_limits = UploadLimits(
             file_bytes=settings.max_upload_bytes,
             body_bytes=settings.max_request_bytes,
             files=settings.max_batch * inputs,
         )
-        file_with_headers = settings.max_upload_bytes + HEADERS * HEADER_BYTES
+        file_with_headers = settings.max_upload_bytes + 2 * HEADER_BYTES
         self._limits = replace(
             self._batch_limits,
             body_bytes=min(inputs * file_with_headers, settings.max_request_bytes),
@@ -51,95 +62,157 @@ class MetricRoutes:
 
     async def single(self, request: Request) -> Response:
         """Answer `{"score": ...}` for one image or pair."""
-        outputs = await self._one(request, (SCORE,))
-        return JSONResponse({"score": _score(outputs)})
+        with self._caller(request, self._limits) as caller:
+            uploads = await self._read(request, self._limits, caller)
+            answer = await self._score(uploads, caller, [self._metric], (SCORE,))
+            return JSONResponse({"score": _score(answer, self._metric)})
+
+    async def several(self, request: Request) -> Response:
+        """Answer `{"scores": {...}}` of one image or pair by several metrics."""
+        with self._caller(request, self._limits) as caller:
+            uploads = await self._read(request, self._limits, caller)
+            metrics = self._chosen(forms.text(uploads, "metrics"))
+            answer = await self._score(uploads, caller, metrics, (SCORE,))
+            scores = {metric.name: _score(answer, metric) for metric in metrics}
+            return JSONResponse({"scores": scores})
 
     async def map(self, request: Request) -> Response:
         """Answer the map of one image or pair: where the score comes from."""
+        metric = self._metric
         kind = maps.media_type(request.headers.get("accept", ""))
         wanted = [SCORE, "MAP"]
-        if self._metric.details and self._metric.map and self._metric.map.with_details:
-            wanted.append(self._metric.details.output)
-        outputs = await self._one(request, wanted)
-        return await asyncio.to_thread(maps.answer, self._metric, outputs, kind)
+        if metric.details and metric.map and metric.map.with_details:
+            wanted.append(metric.details.output)
+        with self._caller(request, self._limits) as caller:
+            uploads = await self._read(request, self._limits, caller)
+            answer = await self._score(uploads, caller, [metric], wanted)
+            return await asyncio.to_thread(maps.answer, metric, answer[metric.name], kind)
 
     async def batch(self, request: Request) -> Response:
         """Answer `{"results": [...]}`, an entry for each image or pair in upload order."""
-        with self._admission.admit(declared_bytes=_declared(request, self._batch_limits)) as room:
-            caller = _caller(request, room, self._settings)
+        with self._caller(request, self._batch_limits) as caller:
+            uploads = await self._read(request, self._batch_limits, caller)
+            fields, most = self._metric.batch_fields, self._settings.max_batch
+            groups = forms.items(uploads, fields, most)
+            uses = Counter(id(upload) for group in groups for upload in group)
+            sources = {
+                id(upload): Source(upload.data, is_shared=uses[id(upload)] > 1)
+                for group in groups
+                for upload in group
+            }
+            items = [
+                Item(caller, [self._metric], [sources[id(upload)] for upload in group])
+                for group in groups
+            ]
             async with caller.deadline.enforced():
-                uploads = await read_uploads(request, self._batch_limits, room.hold)
-            items = forms.items(uploads, self._metric.batch_fields, self._settings.max_batch)
-            room.take(len(items))
-            results = await asyncio.gather(*(self._result(item, caller) for item in items))
+                await self._pipeline.admit(items)
+            names = [group[-1].filename or "" for group in groups]
+            results = await asyncio.gather(*map(self._result, items, names))
             return JSONResponse({"results": results})
 
-    async def _one(self, request: Request, outputs: Sequence[str]) -> Outputs:
-        with self._admission.admit(declared_bytes=_declared(request, self._limits)) as room:
-            caller = _caller(request, room, self._settings)
-            async with caller.deadline.enforced():
-                uploads = await read_uploads(request, self._limits, room.hold)
-            item = forms.item(uploads, self._metric.fields)
-            room.take(1)
-            return await self._infer(item, caller, outputs)
+    @contextmanager
+    def _caller(self, request: Request, limits: UploadLimits) -> Iterator[Caller]:
+        """Who waits for the answer; admitted while the block runs."""
+        deadline = _deadline(request, self._settings)
+        with self._admission.admit(declared_bytes=_declared(request, limits)) as room:
+            yield Caller(deadline, room, request.state.request_id)
 
-    async def _result(self, item: Sequence[Upload], caller: Caller) -> dict[str, str | float]:
-        filename = item[-1].filename or ""
+    async def _read(self, request: Request, limits: UploadLimits, caller: Caller) -> list[Upload]:
+        async with caller.deadline.enforced():
+            return await read_uploads(request, limits, caller.room.hold)
+
+    def _chosen(self, names: str) -> list[Metric]:
+        """The metrics of these names, separated by commas; all where none is given."""
+        listed = dict.fromkeys(name.strip() for name in names.split(",") if name.strip())
+        if unknown := [name for name in listed if name not in self._metrics]:
+            known = ", ".join(self._metrics)
+            raise Problem("invalid_request", f"There is no metric {unknown[0]} here, but {known}.")
+        return [self._metrics[name] for name in listed] or list(self._metrics.values())
+
+    async def _score(
+        self,
+        uploads: Sequence[Upload],
+        caller: Caller,
+        metrics: Sequence[Metric],
+        outputs: Sequence[str],
+    ) -> Answer:
+        files = forms.item(uploads, self._metric.fields)
+        item = Item(caller, metrics, [Source(file.data) for file in files], outputs)
+        async with caller.deadline.enforced():
+            await self._pipeline.admit([item])
+        return await self._pipeline.score(item)
+
+    async def _result(self, item: Item, filename: str) -> dict[str, str | float]:
         try:
-            outputs = await self._infer(item, caller, (SCORE,))
+            answer = await self._pipeline.score(item)
         except Problem as problem:
             PROBLEMS.labels(problem.code).inc()
             return {"filename": filename, "error": str(problem)}
-        return {"filename": filename, "score": _score(outputs)}
-
-    async def _infer(
-        self, item: Sequence[Upload], caller: Caller, outputs: Sequence[str]
-    ) -> Outputs:
-        files = [upload.data for upload in item]
-        answer = await self._pipeline.score([self._metric], files, caller, outputs)
-        return answer[self._metric.name]
+        return {"filename": filename, "score": _score(answer, self._metric)}
 
 
-def build_router(
+class Direct(APIRoute):
+    """A route whose handler takes the request and returns the answer: FastAPI has nothing to do."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, without FastAPI's search for dependencies, parameters and a body."""
+        return self.endpoint
+
+
+def add_routes(
+    app: FastAPI,
     metrics: Sequence[Metric],
     settings: Settings,
     admission: Admission,
     pipeline: Pipeline,
     triton: TritonClient,
-) -> APIRouter:
-    """All routes of these metrics below `/api/v1/iqa`; each also answers without its last slash."""
-    router = APIRouter(prefix=PREFIX)
+) -> None:
+    """Add all routes of these metrics below `/api/v1/iqa`; each answers without its last slash."""
+    common: dict[str, Any] = {"route_class_override": Direct}
+    if settings.keys():  # for the API page alone: what asks for a key is `access.guard`
+        common["dependencies"] = [Security(HTTPBearer(auto_error=False))]
 
-    async def list_metrics() -> JSONResponse:
+    def add(method: str, path: str, handler: Any, description: dict[str, Any]) -> None:
+        if settings.keys():
+            description["responses"] |= documentation.UNAUTHORIZED
+        path = PREFIX + path
+        for end, in_schema in (("/", True), ("", False)):
+            app.router.add_api_route(
+                path + end,
+                handler,
+                methods=[method],
+                include_in_schema=in_schema,
+                **common,
+                **description,
+            )
+
+    async def list_metrics(_: Request) -> JSONResponse:
         """What each metric means, and which implementation and weights compute it."""
         parameters = await asyncio.gather(
             *(triton.model_parameters(metric.name) for metric in metrics)
         )
         paths = [f"{PREFIX}{metric.path}/" for metric in metrics]
-        return JSONResponse({"metrics": list(map(describe, metrics, paths, parameters))})
+        described = list(map(describe, metrics, paths, parameters))
+        return JSONResponse({"metrics": described, "decoding": {"version": CONTRACT, **RULES}})
 
-    _add(router, "GET", "", list_metrics, documentation.describe_route())
+    add("GET", "", list_metrics, documentation.describe_route())
     for metric in metrics:
-        handlers = MetricRoutes(metric, settings, admission, pipeline)
-        _add(router, "POST", metric.path, handlers.single, documentation.single_route(metric))
+        handlers = Handlers([metric], settings, admission, pipeline)
+        add("POST", metric.path, handlers.single, documentation.single_route(metric))
         batch = documentation.batch_route(metric, settings.max_batch)
-        _add(router, "POST", f"{metric.path}/batch", handlers.batch, batch)
+        add("POST", f"{metric.path}/batch", handlers.batch, batch)
         if metric.map:
             map_route = documentation.map_route(metric, metric.map)
-            _add(router, "POST", f"{metric.path}/map", handlers.map, map_route)
-    return router
+            add("POST", f"{metric.path}/map", handlers.map, map_route)
+    for path in dict.fromkeys(_folder(metric) for metric in metrics):
+        group = [metric for metric in metrics if _folder(metric) == path]
+        several = Handlers(group, settings, admission, pipeline).several
+        add("POST", path, several, documentation.several_route(group))
 
 
-def _add(
-    router: APIRouter, method: str, path: str, handler: Any, description: dict[str, Any]
-) -> None:
-    router.add_api_route(path + "/", handler, methods=[method], **description)
-    router.add_api_route(path, handler, methods=[method], include_in_schema=False)
-
-
-def _caller(request: Request, room: Room, settings: Settings) -> Caller:
-    state = request.scope["state"]
-    return Caller(_deadline(request, settings), room, state["request_id"])
+def _folder(metric: Metric) -> str:
+    """`/nr` or `/fr`, below which the metrics compare the same files."""
+    return metric.path.rpartition("/")[0]
 
 
 def _deadline(request: Request, settings: Settings) -> Deadline:
@@ -161,5 +234,5 @@ def _declared(request: Request, limits: UploadLimits) -> int:
     return min(int(declared), limits.body_bytes) if declared.isdecimal() else 0
 
 
-def _score(outputs: Outputs) -> float:
-    return float(outputs[SCORE][0])  # finite: it would be an error otherwise
+def _score(answer: Answer, metric: Metric) -> float:
+    return float(answer[metric.name][SCORE][0])  # finite: it would be an error otherwise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -29,11 +30,13 @@ class Settings(BaseSettings):
     )
     shm_megabytes: int = Field(64, ge=1, description="shared memory for pixels, per worker")
 
-    max_upload_bytes: int = Field(32 << 20, ge=1, description="largest file")
+    max_upload_bytes: int = Field(128 << 20, ge=1, description="largest file")
     max_request_bytes: int = Field(256 << 20, ge=1, description="largest request body")
-    max_pixels: int = Field(50_000_000, ge=1, description="largest image, width times height")
+    max_pixels: int = Field(103_000_000, ge=1, description="largest image, width times height")
     max_batch: int = Field(64, ge=1, description="most images or pairs in one batch request")
-    max_in_flight: int = Field(512, ge=1, description="images or pairs in work at once, per worker")
+    max_megapixels: int = Field(
+        512, ge=1, description="megapixels in work at once, per worker; see gateway/admission.py"
+    )
     max_held_bytes: int = Field(512 << 20, ge=1, description="upload bytes held, per worker")
 
     header_timeout: float = Field(10, gt=0, description="seconds for the headers of a request")
@@ -54,6 +57,9 @@ class Settings(BaseSettings):
     api_keys: SecretStr = Field(
         SecretStr(""), description="keys that may call, separated by commas; empty: everybody may"
     )
+    trusted_proxies: str = Field(
+        "", description="addresses or networks whose X-Forwarded-Prefix counts, by commas; `*`: any"
+    )
     allowed_origins: str = Field(
         "", description="origins whose pages may call, separated by commas; `*`: any"
     )
@@ -67,6 +73,15 @@ class Settings(BaseSettings):
     def keys(self) -> list[str]:
         """The API keys; none where everybody may call."""
         return _listed(self.api_keys.get_secret_value())
+
+    def proxies(self) -> list[IPv4Network | IPv6Network]:
+        """Where trusted proxies are.
+
+        Raises:
+            ValueError: what was given is no network.
+        """
+        listed = _listed(self.trusted_proxies.replace("*", "0.0.0.0/0,::/0"))
+        return [ip_network(each) for each in listed]
 
     def origins(self) -> list[str]:
         """The allowed origins."""

@@ -21,6 +21,7 @@ from launcher.tritonserver import Endpoints
 
 logger = logging.getLogger(__name__)
 
+KEEP_ALIVE = 75  # seconds: longer than a proxy's pool, usually 60, keeps a connection
 BACKLOG = 1024
 EVERYTHING = re.compile("")
 # Pixels of one request after another: glibc would return their memory to the system each time, and
@@ -80,6 +81,8 @@ def worker(
         f"--fd={listener.fileno()}",
         f"--timeout-graceful-shutdown={options.drain_seconds}",
         f"--backlog={BACKLOG}",
+        f"--timeout-keep-alive={KEEP_ALIVE}",
+        f"--root-path={options.root_path}",
         *("--loop=uvloop", "--http=gateway.http.protocol:BoundedProtocol", "--lifespan=on"),
         *("--no-access-log", "--no-server-header", "--no-proxy-headers"),
     ]

@@ -43,6 +43,9 @@ class Options(BaseSettings):
     host: str = Field(
         "127.0.0.1", description="address of the gateway; 0.0.0.0, or :: with IPv6, for all"
     )
+    root_path: str = Field(
+        "", description="prefix that a proxy cuts off the paths, such as /quality"
+    )
     port: int = Field(8000, ge=1, le=65535, description="of the gateway")
     metrics_port: int = Field(
         0, ge=0, le=65535, description="another for /metrics alone, without a key; 0: none"

@@ -71,7 +71,7 @@ class _ApiKeys:
 
     def _knows(self, authorization: str) -> bool:
         scheme, _, key = authorization.partition(" ")
-        digest = sha256(key.strip().encode("latin-1")).digest()
+        digest = sha256(key.strip(" ").encode("latin-1")).digest()
         # All are compared, each in constant time: how long it takes tells nothing of any key.
         matches = [hmac.compare_digest(digest, known) for known in self._digests]
         return scheme.lower() == SCHEME and any(matches)

@@ -42,5 +42,3 @@ def configure_logging(level: str) -> None:
         logging.getLogger(name).propagate = True
         logging.getLogger(name).setLevel(logging.NOTSET)
     logging.getLogger("uvicorn.access").propagate = False  # see `requests`
-    # It would warn of each malformed form with bytes of it, and the request has its own line.
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)

@@ -63,6 +63,9 @@ class Stage:
 WAIT, DECODE, INFERENCE = map(Stage, ("wait", "decode", "inference"))
 PROBLEMS = Counter("iqa_problems_total", "Requests and batch items without a score.", ["code"])
 IN_FLIGHT = Gauge("iqa_images_in_flight", "Images or pairs in work.", multiprocess_mode="livesum")
+MEGAPIXELS = Gauge(
+    "iqa_megapixels_in_flight", "Megapixels in work, as admitted.", multiprocess_mode="livesum"
+)
 
 
 def exposition() -> bytes:

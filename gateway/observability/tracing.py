@@ -71,7 +71,7 @@ def span_of_stack(requests: Sequence[trace.Span]) -> AbstractContextManager[obje
         return nullcontext()
     first, *others = traced
     if not others:
-        return trace.use_span(first)
+        return trace.use_span(first, record_exception=False, set_status_on_exception=False)
     return trace.get_tracer("iqa.gateway").start_as_current_span(
         "stack",
         context=trace.set_span_in_context(first),

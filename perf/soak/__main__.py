@@ -24,7 +24,7 @@ from perf.load.processes import Server
 from perf.soak import trials
 
 START_TIMEOUT = 120.0  # seconds
-ADMITTED = "16"  # images in work per worker where overload is tried
+ADMITTED = "6"  # megapixels in work per worker where overload is tried
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def main() -> int:
         if options.rounds:
             kept.append(asyncio.run(trials.hurt(service, options.rounds)))
         kept.append(asyncio.run(trials.stop(service)))
-    with running(options.port, exchanges, IQA_MAX_IN_FLIGHT=ADMITTED) as service:
+    with running(options.port, exchanges, IQA_MAX_MEGAPIXELS=ADMITTED) as service:
         kept.append(asyncio.run(trials.press(service)))
     print("every promise was kept" if all(kept) else "a promise was broken")
     return 0 if all(kept) else 1

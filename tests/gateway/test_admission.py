@@ -7,34 +7,55 @@ import asyncio
 import pytest
 from starlette.requests import ClientDisconnect
 
-from gateway.admission import Admission
+from gateway.admission import SPEED, Admission
 from gateway.deadline import HUNG_UP, Deadline
 from gateway.http.problems import Problem
 
+MEGAPIXEL = 1_000_000
 
-def assert_refused(admission: Admission, *, images: int = 0, declared_bytes: int = 0) -> None:
+
+def assert_refused(
+    admission: Admission, *, pixels: int = 0, declared_bytes: int = 0, retry_after: int = 1
+) -> None:
     with (
         pytest.raises(Problem, match="overloaded") as caught,
         admission.admit(declared_bytes=declared_bytes) as room,
     ):
-        room.take(images)
-    assert caught.value.retry_after == 1
+        room.take(1, pixels)
+    assert caught.value.retry_after == retry_after
 
 
-def test_images_are_bounded() -> None:
-    admission = Admission(max_in_flight=3, max_held_bytes=100)
+def test_work_is_bounded() -> None:
+    admission = Admission(max_megapixels=3, max_held_bytes=100)
     with admission.admit() as room:
-        room.take(2)
-        assert_refused(admission, images=2)
+        room.take(1, 2 * MEGAPIXEL)
+        assert_refused(admission, pixels=MEGAPIXEL + 1)
         with admission.admit() as other:
-            other.take(1)
-            assert admission.in_flight == 3
+            other.take(1, MEGAPIXEL)
+            assert admission.pixels == 3 * MEGAPIXEL
             assert_refused(admission)  # before its upload is read
-    assert admission.in_flight == 0
+    assert admission.pixels == 0
+
+
+def test_retry_after_grows_with_the_queue() -> None:
+    admission = Admission(max_megapixels=2000, max_held_bytes=100)
+    with admission.admit() as room:
+        room.take(1, 2 * 3 * SPEED)
+        assert_refused(admission, pixels=2000 * MEGAPIXEL, retry_after=3)
+
+
+def test_what_never_fits_is_told_so_but_for_a_single_image() -> None:
+    admission = Admission(max_megapixels=3, max_held_bytes=100)
+    with admission.admit() as room:
+        with pytest.raises(Problem, match=r"too_many_pixels.*IQA_MAX_MEGAPIXELS"):
+            room.take(2, 4 * MEGAPIXEL)
+        room.take(1, 4 * MEGAPIXEL)
+        assert_refused(admission, pixels=1)
+    assert admission.pixels == 0
 
 
 def test_bytes_are_held_as_they_come_not_as_they_are_declared() -> None:
-    admission = Admission(max_in_flight=3, max_held_bytes=100)
+    admission = Admission(max_megapixels=3, max_held_bytes=100)
     with admission.admit(declared_bytes=90) as slow:
         slow.hold(1)
         with admission.admit(declared_bytes=90) as other:
@@ -48,17 +69,17 @@ def test_bytes_are_held_as_they_come_not_as_they_are_declared() -> None:
 
 
 async def test_work_that_outlives_its_request_keeps_its_room() -> None:
-    admission = Admission(max_in_flight=1, max_held_bytes=100)
+    admission = Admission(max_megapixels=1, max_held_bytes=100)
     work: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     with admission.admit() as room:
-        room.take(1)
+        room.take(1, MEGAPIXEL)
         room.hold(100)
         assert room.until(work) is work
-    assert_refused(admission, images=1)
+    assert_refused(admission)
     assert_refused(admission, declared_bytes=1)
     work.set_result(None)
     await asyncio.sleep(0)
-    assert (admission.in_flight, admission.held_bytes) == (0, 0)
+    assert (admission.pixels, admission.held_bytes) == (0, 0)
 
 
 def test_a_deadline_ends_when_time_is_up_or_nobody_waits() -> None:

@@ -14,8 +14,10 @@ from PIL import Image
 from gateway.admission import Admission
 from gateway.deadline import Deadline
 from gateway.http.problems import Problem
-from gateway.pipeline import Caller, Pipeline
+from gateway.item import Caller, Item
+from gateway.pipeline import Pipeline
 from gateway.settings import Settings
+from gateway.source import Source
 from gateway.triton.client import TritonClient
 from iqa.catalogue import METRICS
 from tests.conftest import RunningService
@@ -56,7 +58,7 @@ def test_an_error_keeps_no_upload_until_garbage_is_collected(
         with Admission(8, 1 << 20).admit() as room:
             caller = Caller(Deadline(10, {}), room, "id")
             with pytest.raises(Problem, match=code):
-                await pipeline.score(METRICS[:1], [upload], caller)
+                await pipeline.score(Item(caller, METRICS[:1], [Source(upload)]))
         await triton.close()
         return weakref.ref(upload)
 

@@ -20,6 +20,7 @@ from PIL import Image
 
 import iqa
 from iqa.brisque import regressor
+from iqa.catalogue import METRICS
 from tests.conftest import RunningService, launch, stop
 
 RANDOM = np.random.default_rng(11)
@@ -184,9 +185,9 @@ def test_batch_of_pairs_and_of_one_original_for_all(client: httpx.Client) -> Non
         (png(photograph(15, 400)), 400, "image_too_small"),
         (huge_png(), 413, "too_many_pixels"),
         (png(np.full((64, 64, 3), 128, np.uint8)), 400, "score_undefined"),
-        (b"\xff\xd8\xff" + b"x" * (33 << 20), 413, "upload_too_large"),
+        (b"\xff\xd8\xff" + b"x" * (129 << 20), 413, "upload_too_large"),
     ],
-    ids=["empty", "text", "truncated", "1x1", "15 rows", "huge", "flat", "33 MB"],
+    ids=["empty", "text", "truncated", "1x1", "15 rows", "huge", "flat", "129 MB"],
 )
 def test_bad_images_get_their_code_and_one_log_line(
     client: httpx.Client, service: RunningService, content: bytes, status: int, code: str
@@ -225,6 +226,44 @@ def test_bad_pairs_and_bad_requests_get_their_code(client: httpx.Client) -> None
     assert_problem(answer, 422, "invalid_request")
     assert_problem(client.get("/nothing"), 404, "not_found")
     assert_problem(client.get(BRISQUE), 405, "method_not_allowed")
+
+
+def test_several_scores_come_from_one_upload(client: httpx.Client) -> None:
+    original = photograph()
+    copy = noisy(original)
+    files = {"original_image": png(original), "distorted_image": png(copy)}
+    pair = [metric for metric in METRICS if metric.path.startswith("/fr/")]
+    expected = {
+        metric.name: float(np.float32(metric.score([original], [copy]).values[0]))
+        for metric in pair
+    }
+    assert client.post("/api/v1/iqa/fr/", files=files).json() == {"scores": expected}
+    data = {"metrics": "ms_ssim, psnr", "note": "ignored"}
+    scores = client.post("/api/v1/iqa/fr", files=files, data=data).json()["scores"]
+    assert scores == {name: expected[name] for name in ("ms_ssim", "psnr")}
+    answer = client.post("/api/v1/iqa/nr/", files={"image": png(original)})
+    assert answer.json() == {"scores": {"brisque": brisque_of(original)}}
+    answer = client.post("/api/v1/iqa/fr/", files=files, data={"metrics": "brisque"})
+    assert_problem(answer, 422, "invalid_request")
+
+
+def test_a_pair_with_transparency_is_scored_over_white_and_over_black(client: httpx.Client) -> None:
+    """White on transparent is invisible over white: the worse score counts."""
+    original = np.full((180, 180, 4), 255, np.uint8)
+    original[..., 3] = RANDOM.integers(0, 2, (180, 180)) * 255
+    distorted = original.copy()
+    distorted[:, :60, 3] = 0
+    seen = [
+        [
+            np.where(image[..., 3:] == 255, 255, background).astype(np.uint8).repeat(3, axis=2)
+            for image in (original, distorted)
+        ]
+        for background in (255, 0)
+    ]
+    over_white, over_black = (ms_ssim_of(*pair) for pair in seen)
+    assert over_black < over_white == 1
+    files = {"original_image": png(original), "distorted_image": png(distorted)}
+    assert client.post(MS_SSIM, files=files).json() == {"score": over_black}
 
 
 def test_a_deadline_that_passes_is_told(client: httpx.Client) -> None:
@@ -290,9 +329,9 @@ async def test_a_burst_of_mixed_sizes_is_batched_and_each_gets_its_own_score(
     assert large_batches() > before
 
 
-def test_without_a_backend_and_when_full_it_says_so(tmp_path: Path) -> None:
+def test_without_a_backend_and_for_what_never_fits_it_says_so(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    alone = launch(log, "--workers=1", "--triton-url=127.0.0.1:9", IQA_MAX_IN_FLIGHT="1")
+    alone = launch(log, "--workers=1", "--triton-url=127.0.0.1:9", IQA_MAX_MEGAPIXELS="1")
     try:
         picture = {"image": png(photograph())}
         with httpx.Client(base_url=alone.url, timeout=60) as client:
@@ -305,9 +344,9 @@ def test_without_a_backend_and_when_full_it_says_so(tmp_path: Path) -> None:
             answer = client.post(BRISQUE, files=picture)
             assert_problem(answer, 503, "backend_unavailable")
             assert_problem(client.get("/readyz"), 503, "backend_unavailable")
-            batch = [("images", png(photograph()))] * 2
+            batch = [("images", jpeg(photograph(500, 500)))] * 5
             answer = client.post(f"{BRISQUE}batch/", files=batch)
-            assert_problem(answer, 503, "overloaded")
-            assert int(answer.headers["retry-after"]) >= 1
+            assert_problem(answer, 413, "too_many_pixels")
+            assert "retry-after" not in answer.headers
     finally:
         assert stop(alone) == 0

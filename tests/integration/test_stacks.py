@@ -18,8 +18,10 @@ import iqa
 from gateway.admission import Admission
 from gateway.deadline import HUNG_UP, Deadline
 from gateway.http.problems import Problem
-from gateway.pipeline import Answer, Caller, Pipeline
+from gateway.item import Answer, Caller, Item
+from gateway.pipeline import Pipeline
 from gateway.settings import Settings
+from gateway.source import Source
 from gateway.triton.client import TritonClient
 from gateway.triton.memory import Transport
 from gateway.triton.messages import Outputs, Tensor
@@ -109,7 +111,7 @@ class Run:
             for metric in (BRISQUE, MS_SSIM):
                 await self._triton.reach(metric.name)
             pipeline = Pipeline(Settings(decode_threads=1), self._triton, most_bytes)
-            admission = Admission(len(work), MEBIBYTE)
+            admission = Admission(1, MEBIBYTE)
             with admission.admit() as room:
                 calls = [
                     self._score(
@@ -123,8 +125,8 @@ class Run:
 
     async def _score(self, pipeline: Pipeline, each: Added, caller: Caller) -> Answer:
         metric = BRISQUE if len(each.files) == 1 else MS_SSIM
-        files = [memoryview(file) for file in each.files]
-        return await pipeline.score([metric], files, caller, ("SCORE", *each.outputs))
+        sources = [Source(memoryview(file)) for file in each.files]
+        return await pipeline.score(Item(caller, [metric], sources, ("SCORE", *each.outputs)))
 
 
 def outputs(outcome: Answer | BaseException) -> Outputs:

@@ -15,7 +15,7 @@ from tests.reliability.hindered import Hindered, hindered
 from tests.reliability.test_deadlines import ask, client_of
 from tests.reliability.test_faults import in_flight
 
-ADMITTED = 2
+ADMITTED = 2  # pictures of 768x512: a third one would exceed 1 megapixel
 CLIENTS = 64
 REFUSED = 500
 
@@ -29,7 +29,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Hindered:
 def small(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("small-log") / "log"
     options = ("--workers=1", f"--model-repository={models.repository}")
-    running = launch(log, *options, IQA_MAX_IN_FLIGHT=str(ADMITTED))
+    running = launch(log, *options, IQA_MAX_MEGAPIXELS="1")
     try:
         wait_until_ready(running)
         yield running
@@ -40,7 +40,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterato
 async def test_what_is_too_much_is_refused_at_once_and_never_reaches_triton(
     small: RunningService, models: Hindered
 ) -> None:
-    picture = next(singles(picture_set(width=320, height=240)[:1]))
+    picture = next(singles(picture_set(width=768, height=512)[:1]))
     names = [f"admitted-{number}" for number in range(ADMITTED)]
     async with client_of(small, CLIENTS) as client:
         with models.waiting():  # those admitted are not done before all others were refused

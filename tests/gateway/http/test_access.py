@@ -53,6 +53,58 @@ async def test_every_key_opens(client: httpx.AsyncClient) -> None:
             assert (await client.get("/metrics", headers=headers)).status_code == 200
 
 
+@pytest.mark.parametrize("client", [{"api_keys": "clé"}, {"api_keys": "voilà"}], indirect=True)
+async def test_keys_are_compared_byte_by_byte(client: httpx.AsyncClient) -> None:
+    (key,) = [key for key in ("clé", "voilà") if await opens(client, key)]
+    assert not await opens(client, key[:-1])
+    assert not await opens(client, key + "\N{NO-BREAK SPACE}")
+
+
+async def opens(client: httpx.AsyncClient, key: str) -> bool:
+    answer = await client.get("/metrics", headers={"Authorization": f"Bearer {key}".encode()})
+    return answer.status_code == 200
+
+
+with_proxy = pytest.mark.parametrize(
+    ("client", "prefix"),
+    [
+        ({"trusted_proxies": "127.0.0.0/8, ::1"}, "/quality/v2"),
+        ({"trusted_proxies": "*"}, "/quality/v2"),
+        ({"trusted_proxies": "10.0.0.0/8"}, ""),
+        ({}, ""),
+    ],
+    indirect=["client"],
+)
+
+
+@with_proxy
+async def test_links_start_with_a_trusted_proxys_prefix(
+    client: httpx.AsyncClient, prefix: str
+) -> None:
+    headers = {"X-Forwarded-Prefix": "/quality/v2"}
+    page = (await client.get("/", headers=headers)).text
+    assert f"url: '{prefix}/openapi.json'" in page
+    assert (await client.get("/ui/", headers=headers)).status_code == 200
+    assert (await client.post(SCORE, headers=headers)).json()["code"] == "invalid_request"
+    script = {"X-Forwarded-Prefix": "/<script>"}
+    assert "<script>/" not in (await client.get("/", headers=script)).text
+
+
+@pytest.mark.parametrize("client", [{"api_keys": "first", "trusted_proxies": "*"}], indirect=True)
+@pytest.mark.parametrize("prefix", ["/a", "/ap", "/api", "/api/v1/iqa/nr", "/metrics", "//x"])
+async def test_no_prefix_opens_what_a_key_protects(client: httpx.AsyncClient, prefix: str) -> None:
+    headers = {"X-Forwarded-Prefix": prefix}
+    for path in (SCORE, "/metrics"):
+        assert (await client.post(path, headers=headers)).status_code == 401
+
+
+@open_to_all
+@pytest.mark.parametrize("path", ["/", "/ui/", "/healthz", "/metrics", "/openapi.json"])
+async def test_head_is_answered_where_get_is(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.head(path)).status_code == 200
+    assert (await client.head(SCORE)).status_code == 405
+
+
 @with_keys
 async def test_probes_and_pages_need_no_key(client: httpx.AsyncClient) -> None:
     for path in ("/healthz", "/", "/ui/", "/openapi.json"):

@@ -1,0 +1,174 @@
+"""An image or pair on its way from its upload to its scores."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from opentelemetry.trace import Span, get_current_span
+
+from decoding import Picture, Pixels
+from gateway.admission import Room
+from gateway.deadline import Deadline
+from gateway.http.problems import Problem
+from gateway.source import Source
+from gateway.stack import Kind, Model
+from gateway.triton.messages import Outputs
+from iqa.metric import Metric
+
+SCORE = "SCORE"
+
+# What an item counts in admission: pixels of a JPEG take 1, those of other formats as much longer
+# to decode, and an image of any size costs its request as much as this many.
+SLOW_FORMAT = 4
+LEAST_PIXELS = 125_000
+
+Answer = dict[str, Outputs]
+"""The outputs of each model by its name, without the batch dimension."""
+
+
+@dataclass
+class Caller:
+    """Who waits for scores.
+
+    Attributes:
+        deadline: when the caller stops waiting.
+        room: what the request holds while its work goes on.
+        request_id: for Triton's log.
+        span: of the request.
+    """
+
+    deadline: Deadline
+    room: Room
+    request_id: str
+    span: Span = field(default_factory=get_current_span)
+
+
+class Item:
+    """An image or pair, and what is wanted of it.
+
+    Attributes:
+        caller: who waits for its scores.
+        metrics: to compute, of the same pictures.
+        sources: the uploaded file for each of a metric's inputs.
+        outputs: what of each model's outputs is wanted.
+        background_shows: of a pair with transparency, known once it was decoded.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        metrics: Sequence[Metric],
+        sources: Sequence[Source],
+        outputs: Sequence[str] = (SCORE,),
+    ) -> None:
+        self.caller = caller
+        self.metrics = metrics
+        self.sources = sources
+        self.outputs = tuple(outputs)
+        self.background_shows = False
+        self._answer: weakref.ref[asyncio.Future[Answer]] | None = None
+
+    @property
+    def luma_only(self) -> bool:
+        """Whether nothing else needs to be decoded."""
+        return all(metric.luma_only for metric in self.metrics)
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """The pictures of all sources; each of them was opened."""
+        return [source.picture for source in self.sources if source.picture]
+
+    @property
+    def kind(self) -> Kind:
+        """What can share a stack with it."""
+        pictures = self.pictures
+        channels = 1 if self.luma_only else max(picture.channels for picture in pictures)
+        models = (Model(metric.name, metric.inputs, self.outputs) for metric in self.metrics)
+        return Kind(tuple(models), (pictures[0].height, pictures[0].width, channels))
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether libjpeg-turbo decodes it."""
+        return all(picture.is_fast and not picture.has_alpha for picture in self.pictures)
+
+    @property
+    def work(self) -> int:
+        """Pixels that it counts in admission."""
+        return sum(
+            max(
+                LEAST_PIXELS,
+                picture.height * picture.width * (1 if picture.is_fast else SLOW_FORMAT),
+            )
+            for picture in self.pictures
+        )
+
+    def check(self) -> None:
+        """Refuse, before any pixel is decoded, what a model would refuse.
+
+        Raises:
+            Problem: `image_too_small`, `size_mismatch`.
+        """
+        sizes = [(picture.width, picture.height) for picture in self.pictures]
+        smallest = min(min(size) for size in sizes)
+        for metric in self.metrics:
+            if smallest < metric.minimum_side:
+                raise Problem(
+                    "image_too_small",
+                    f"{metric.title} needs sides of at least {metric.minimum_side} pixels, "
+                    f"not {smallest}.",
+                )
+        if len(set(sizes)) > 1:
+            listed = " and ".join(f"{width}x{height}" for width, height in sizes)
+            raise Problem("size_mismatch", f"Send images of the same size, not {listed}.")
+
+    def decode(self, pixels: Pixels, background: int) -> None:
+        """Decode the pictures to `[pictures, H, W, C]`.
+
+        Raises:
+            DecodingError: a file is damaged.
+            Problem: `deadline_exceeded`.
+            ClientDisconnect: nobody waits for the scores.
+        """
+        self.caller.deadline.remaining()  # the wait may have been too long for the client
+        shows = [
+            picture.decode(out, background)
+            for picture, out in zip(self.pictures, pixels, strict=True)
+        ]
+        self.background_shows = any(shows)
+        self.caller.deadline.remaining()
+
+    def wait(self) -> asyncio.Future[Answer]:
+        """The scores to come.
+
+        Only who waits keeps the future. It holds an error, the error its traceback, and that the
+        frames that work on this item: the circle would be closed if the item held the future.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._answer = weakref.ref(future)
+        return future
+
+    def succeed(self, answer: Answer) -> None:
+        """Tell the scores to who waits."""
+        if future := self._future():
+            future.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        """Raise an error where the scores are awaited."""
+        if future := self._future():
+            future.set_exception(error)
+
+    def worse(self, first: Answer, second: Answer) -> Answer:
+        """Of two answers, for each metric the one with the worse score."""
+        answer = {}
+        for metric in self.metrics:
+            choose = min if metric.direction == "higher is better" else max
+            both = (first[metric.name], second[metric.name])
+            answer[metric.name] = choose(both, key=lambda outputs: float(outputs[SCORE][0]))
+        return answer
+
+    def _future(self) -> asyncio.Future[Answer] | None:
+        future = self._answer() if self._answer else None
+        return None if future is None or future.done() else future
