@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput
 
+from iqa.catalogue import METRICS
 from perf.baselines import piq_repository, piq_scores
 from perf.gpu import __main__ as gpu
 from perf.gpu import triton as gpu_triton
@@ -59,7 +60,7 @@ def test_every_step_runs_and_what_fails_is_reported(tmp_path: Path) -> None:
     assert report["failures"] == [
         f"perf_analyzer, {model}, shared memory {memory}: FileNotFoundError: "
         "[Errno 2] No such file or directory: '/no/such/program'"
-        for model in ("brisque", "ms_ssim")
+        for model in (metric.name for metric in METRICS)
         for memory in gpu_triton.MEMORIES
     ]
     assert len(list(tmp_path.iterdir())) == 3
