@@ -67,6 +67,23 @@ class TritonPythonModel(ScoringModel):
         return Scores(np.full(len(images), threads, float), [None] * len(images))
 """
 
+# The score of an image is 1 where its request is sent details: Triton drops what nobody asked for.
+DETAILED = """
+from dataclasses import replace
+
+import numpy as np
+
+from iqa.catalogue import metric
+from serving.model import ScoringModel
+
+class TritonPythonModel(ScoringModel):
+    metric = metric("brisque")
+
+    def _response(self, answer, with_details):
+        marked = replace(answer, scores=np.full_like(answer.scores, with_details))
+        return super()._response(marked, with_details)
+"""
+
 Answer = dict[str, Any] | str
 
 
@@ -95,6 +112,7 @@ def triton(tmp_path_factory: pytest.TempPathFactory, gate: Path) -> Iterator[Inf
         write_model(folder / "models", name, MODEL.format(name=name))
     write_model(folder / "models", "gated", GATED.format(gate=gate))
     write_model(folder / "models", "threads", THREADS, instances=2)
+    write_model(folder / "models", "detailed", DETAILED)
     write_backend(folder / "backends")
     server = Triton(folder, free_ports(1)[0], host="127.0.0.11")
     server.start()
@@ -244,6 +262,14 @@ def test_details_go_to_those_that_ask(triton: InferenceServerClient) -> None:
             result = answer.result()
             assert isinstance(result, dict), result
             assert tuple(result) == outputs
+
+
+def test_details_are_made_for_those_alone_that_ask(triton: InferenceServerClient) -> None:
+    both = ("SCORE", "FEATURES")
+    asking = [send(triton, "detailed", both, IMAGE=photograph()) for _ in range(4)]
+    others = [send(triton, "detailed", IMAGE=photograph()) for _ in range(4)]
+    assert {score(answer) for answer in asking} == {1}
+    assert {score(answer) for answer in others} == {0}
 
 
 def test_an_image_that_comes_alone_may_use_all_cores(triton: InferenceServerClient) -> None:
