@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, multiprocess, start_http_server
@@ -117,10 +119,14 @@ class Service:
 
     def _end(self) -> None:
         progress.info("Stopping")
-        for listener in self._sockets:  # or who comes now would wait until the end of the draining
-            listener.close()
         for worker in self._workers:
             worker.terminate()
+        for listener in self._sockets:
+            # The workers have copies of it: closed here alone, it would let clients in that nobody
+            # answers any more.
+            with suppress(OSError):  # a worker that did not get to listening
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
         for worker in self._workers:
             worker.wait(self._options.drain_seconds + 5)
         if self._triton:

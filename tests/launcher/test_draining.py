@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,8 @@ def test_a_second_signal_does_not_interrupt_the_draining(
         service.process.send_signal(signal.SIGINT)
         wait_until_nobody_new_is_served(service)
         service.process.send_signal(again)
+        with pytest.raises(subprocess.TimeoutExpired):
+            service.process.wait(3)
         connection.sendall(BODY[20:])
         assert read(connection).startswith(b"HTTP/1.1 ")
         assert service.process.wait(60) == 0
