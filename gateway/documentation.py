@@ -100,8 +100,11 @@ def single_route(metric: Metric) -> dict[str, Any]:
 def several_route(metrics: Sequence[Metric]) -> dict[str, Any]:
     """Documentation of the route that computes several metrics of the same files."""
     names = [metric.name for metric in metrics]
+    one = f"({'|'.join(names)})"
     chosen = {
         "type": "string",
+        "pattern": f"^({one}(,{one})*)?$",
+        "example": ",".join(names),
         "description": f"Which metrics, separated by commas: {', '.join(names)}. All by default.",
     }
     form = _form(_files(metrics[0]))
