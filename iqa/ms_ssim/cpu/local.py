@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.images import Image
+from iqa.images import Image, row_major
 from iqa.ms_ssim.pooling import C1, C2, WINDOW
 from iqa.simd.jit import block_kernel, kernel
 
@@ -20,8 +20,8 @@ def local_ssim(reference: Image, distorted: Image) -> NDArray[np.float32]:
     height, width, channels = reference.shape
     total = np.zeros((height - TAPS + 1, width - TAPS + 1))
     for channel in range(channels):
-        x, y = (np.ascontiguousarray(image[:, :, channel]) for image in (reference, distorted))
-        _add_local(x, y, total)
+        x, y = (row_major(image[:, :, channel]) for image in (reference, distorted))
+        _add_local(x.reshape(height, width), y.reshape(height, width), total)
     return (total / channels).astype(np.float32)
 
 
