@@ -22,7 +22,7 @@ def rows(items: Sequence[tuple[Image, ...]], threads: int | None) -> NDArray[np.
     """Score and the five scales' terms `[N, 6]`; see `iqa.metric.CpuKernel`."""
     found = terms(items, SCALES, TOLERANCE, threads)
     delicate = [index for index, own in enumerate(found) if np.abs(own).min() < SMALL_TERM]
-    exact = terms([items[index] for index in delicate], SCALES, -1, threads)
+    exact = terms([items[index] for index in delicate], SCALES, -1.0, threads)
     for index, own in zip(delicate, exact, strict=True):
         found[index] = own
     out = np.empty((len(items), 1 + SCALES))
