@@ -3,6 +3,7 @@ FROM python:3.13-slim-trixie AS build
 
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY bulk bulk
 COPY iqa iqa
 COPY decoding decoding
 COPY gateway gateway

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import select
 import socket
 from collections.abc import Iterator
@@ -98,11 +99,13 @@ def test_the_service_still_scores(service: RunningService, score: float) -> None
 
 
 def talk(service: RunningService, headers: str, start: bytes, more: bytes) -> bytes:
-    """Send a request, and `more` again and again until there is an answer: its start."""
+    """Send a request, and `more` again and again until there is an answer."""
     host, port = service.url.removeprefix("http://").split(":")
     head = f"POST {BRISQUE} HTTP/1.1\r\nHost: service\r\nContent-Type: {FORM}\r\n{headers}\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(head.encode() + start)
         while not select.select([connection], [], [], 0.05)[0]:
             connection.sendall(more)
-        return connection.recv(1 << 16)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return f"HTTP/1.1 {answer.status} ".encode() + answer.read()

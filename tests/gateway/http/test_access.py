@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import uvicorn
+from uvicorn.lifespan.on import LifespanOn
 
 from gateway.app import create_app
 from gateway.settings import Settings
@@ -15,9 +17,13 @@ BEARER = {"Authorization": "Bearer second"}
 @pytest.fixture
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(triton_url="127.0.0.1:1", shm_megabytes=1, **request.param)
-    transport = httpx.ASGITransport(create_app(settings))
+    app = create_app(settings)
+    lifespan = LifespanOn(uvicorn.Config(app))
+    await lifespan.startup()
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield client
+    await lifespan.shutdown()
 
 
 with_keys = pytest.mark.parametrize("client", [{"api_keys": "first, second,"}], indirect=True)
