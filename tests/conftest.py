@@ -81,6 +81,10 @@ def stop(service: RunningService) -> int:
     return service.process.wait(60)
 
 
+# Read when the Triton language is imported, as tests of several folders do, so it is set before any
+# test is. Between collection and the tests of `iqa` are others, whose servers may use a real GPU.
+os.environ["TRITON_INTERPRET"] = "1"
+
 STARTS_SERVERS = frozenset({"hostile", "integration", "launcher", "reliability", "ui"})
 
 
@@ -90,6 +94,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         if folder in STARTS_SERVERS or "service" in getattr(item, "fixturenames", ()):
             item.add_marker("server")
+
+
+def pytest_collection_finish() -> None:
+    """Leave the environment as it was."""
+    del os.environ["TRITON_INTERPRET"]
 
 
 @pytest.fixture(scope="session", autouse=True)

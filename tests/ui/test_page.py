@@ -32,7 +32,7 @@ def test_the_documentation_leads_to_a_page_that_may_load_nothing_foreign(
     service: RunningService,
 ) -> None:
     document = httpx.get(f"{service.url}/openapi.json").json()
-    assert "(/ui/)" in document["info"]["description"]
+    assert "(ui/)" in document["info"]["description"]
     answer = httpx.get(f"{service.url}/ui", follow_redirects=True)
     policy = dict(
         part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";")
