@@ -9,12 +9,15 @@ import shutil
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from PIL import Image
 
 from iqa.catalogue import METRICS
 from iqa.simd.levels import level
@@ -173,22 +176,24 @@ def test_metrics_have_a_port_that_asks_for_no_key(tmp_path: Path) -> None:
 
 def test_gauges_of_a_dead_worker_are_gone(tmp_path: Path) -> None:
     """One that dies with a request in work leaves no image in flight."""
-    options = ("--workers=1", "--triton-url=127.0.0.1:9", "--log-level=info")
-    service = launch(tmp_path / "log", *options)
-    wait_until_ready(service)
-    try:
-        slow = b"POST /api/v1/iqa/nr/brisque/ HTTP/1.1\r\nHost: it\r\nContent-Length: 99\r\n"
-        slow += b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
-        host, port = service.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as connection:
-            connection.sendall(slow)
+    picture = BytesIO()
+    Image.effect_noise((64, 64), 50).save(picture, "PNG")
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as thread:
+        triton = f"--triton-url=127.0.0.1:{silent.getsockname()[1]}"
+        service = launch(tmp_path / "log", "--workers=1", triton, "--log-level=info")
+        try:
+            wait_until_ready(service)
+            url, files = f"{service.url}/api/v1/iqa/nr/brisque/", {"image": picture.getvalue()}
+            asked = thread.submit(httpx.post, url, files=files)
             while in_flight(service) != 1:
+                assert not asked.done(), asked.result().text
                 time.sleep(0.05)
             workers(service)[0].kill()
             wait_until_answering(service)
             assert in_flight(service) == 0
-    finally:
-        assert stop(service) == 0
+            assert isinstance(asked.exception(), httpx.TransportError)
+        finally:
+            assert stop(service) == 0
 
 
 def workers(service: RunningService) -> list[psutil.Process]:
