@@ -84,8 +84,7 @@ def _fill(
         if error := next(filter(None, scored.errors), None):
             problem = problem or Problem(error.code, error.message)
         else:
-            worst = max if metric.direction == "lower is better" else min
-            row[metric.name] = worst(scored.values.tolist())
+            row[metric.name] = min(scored.values.tolist(), key=metric.rank)
     return problem
 
 

@@ -30,15 +30,15 @@ class Column:
         self.values = array("d")
         self.worst: list[Row] = []
         self.best: list[Row] = []
-        self._sign = -1 if metric.direction == "lower is better" else 1
 
     def add(self, rows: Sequence[Row]) -> None:
         """Take the scores of rows."""
         name = self.metric.name
         scored = [row for row in rows if row.get(name) is not None]
         self.values.extend(row[name] for row in scored)
-        self.worst = nsmallest(SHOWN, [*self.worst, *scored], lambda row: self._sign * row[name])
-        self.best = nsmallest(SHOWN, [*self.best, *scored], lambda row: -self._sign * row[name])
+        rank = self.metric.rank
+        self.worst = nsmallest(SHOWN, [*self.worst, *scored], lambda row: rank(row[name]))
+        self.best = nsmallest(SHOWN, [*self.best, *scored], lambda row: -rank(row[name]))
 
     def quantiles(self) -> list[float]:
         """The scores at `QUANTILES` percent; none without scores."""

@@ -164,9 +164,9 @@ class Item:
         """Of two answers, for each metric the one with the worse score."""
         answer = {}
         for metric in self.metrics:
-            choose = min if metric.direction == "higher is better" else max
             both = (first[metric.name], second[metric.name])
-            answer[metric.name] = choose(both, key=lambda outputs: float(outputs[SCORE][0]))
+            ranks = [metric.rank(float(outputs[SCORE][0])) for outputs in both]
+            answer[metric.name] = both[ranks.index(min(ranks))]
         return answer
 
     def _future(self) -> asyncio.Future[Answer] | None:

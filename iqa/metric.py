@@ -173,6 +173,10 @@ class Metric:
         """Upload fields of the batch route: the same names in the plural."""
         return tuple(f"{field}s" for field in self.fields)
 
+    def rank(self, score: float) -> float:
+        """What grows as scores get better."""
+        return score if self.direction == "higher is better" else -score
+
     def score(
         self,
         *images: Sequence[Image | torch.Tensor],

@@ -16,12 +16,11 @@ def worst(metric: Metric, scores: Scores, counts: Sequence[int]) -> Scores:
     """
     if all(count == 1 for count in counts):
         return scores
-    sign = 1 if metric.direction == "higher is better" else -1
     picks, end = [], 0
     for count in counts:
         start, end = end, end + count
         ranks = [
-            sign * scores.values[row] if scores.errors[row] is None else -np.inf
+            metric.rank(scores.values[row]) if scores.errors[row] is None else -np.inf
             for row in range(start, end)
         ]
         picks.append(start + int(np.argmin(ranks)))

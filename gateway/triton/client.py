@@ -56,8 +56,6 @@ class TritonClient:
         region_bytes: int,
         largest_slot: int,
         key_file: Path | None = None,
-        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
-        bulky_interceptors: Sequence[grpc.UnaryUnaryClientInterceptor] = (),
     ) -> None:
         """Take what `connect` needs.
 
@@ -67,8 +65,6 @@ class TritonClient:
             region_bytes: most pixel bytes of small requests on their way at once...
             largest_slot: ...and of large ones.
             key_file: what Triton asks for before it maps memory; see `gateway.triton.key`.
-            interceptors: see the calls of the event loop.
-            bulky_interceptors: see the calls that a thread makes, those with megabytes in them.
 
         Raises:
             ValueError: `transport` is "shm" with several Tritons; `url` is malformed.
@@ -82,7 +78,6 @@ class TritonClient:
         self._transport = transport
         self._region_bytes, self._largest_slot = region_bytes, largest_slot
         self._key_file = key_file
-        self._interceptors, self._bulky_interceptors = interceptors, bulky_interceptors
         self.max_batch_sizes: dict[str, int] = {}
         self.answered: dict[str, float] = {}
 
@@ -92,9 +87,7 @@ class TritonClient:
         Raises:
             OSError: the transport is "shm" and there is not that much shared memory.
         """
-        self._channel = grpc.aio.insecure_channel(
-            self._target, options=self._options, interceptors=list(self._interceptors)
-        )
+        self._channel = grpc.aio.insecure_channel(self._target, options=self._options)
         self._control = GRPCInferenceServiceStub(self._channel)
         self._memory = PixelMemory(
             self._control,
@@ -105,8 +98,7 @@ class TritonClient:
         )
         # grpc.aio copies messages on the event loop: those with pixels in them go another way.
         self._bulky_channel = grpc.insecure_channel(self._target, options=self._options)
-        bulky = grpc.intercept_channel(self._bulky_channel, *self._bulky_interceptors)
-        self._infer_bulky = GRPCInferenceServiceStub(bulky).ModelInfer
+        self._infer_bulky = GRPCInferenceServiceStub(self._bulky_channel).ModelInfer
         self._threads = ThreadPoolExecutor(BULKY_CALLS, thread_name_prefix="infer")
 
     async def close(self) -> None:
