@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,17 @@ def stop(service: RunningService) -> int:
     return service.process.wait(60)
 
 
+@contextmanager
+def running(log: Path, *options: str, **environment: str) -> Iterator[RunningService]:
+    """A service while the block runs, see `launch`; it must end well."""
+    service = launch(log, *options, **environment)
+    try:
+        wait_until_ready(service)
+        yield service
+    finally:
+        assert stop(service) == 0
+
+
 # Read when the Triton language is imported, as tests of several folders do, so it is set before any
 # test is. Between collection and the tests of `iqa` are others, whose servers may use a real GPU.
 os.environ["TRITON_INTERPRET"] = "1"
@@ -113,9 +125,6 @@ def compiled() -> None:
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """The whole service, shared by all tests that only use it."""
-    running = launch(tmp_path_factory.mktemp("service") / "log", "--workers=2", "--log-level=info")
-    try:
-        wait_until_ready(running)
-        yield running
-    finally:
-        assert stop(running) == 0
+    log = tmp_path_factory.mktemp("service") / "log"
+    with running(log, "--workers=2", "--log-level=info") as shared:
+        yield shared

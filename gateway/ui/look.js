@@ -1,6 +1,6 @@
 // One picture or a pair: every score that the service has for it, and where it comes from.
 
-import { ask } from "./api.js";
+import { ask, Refusal } from "./api.js";
 import { metrics } from "./catalogue.js";
 import { element, facts, find, saving } from "./format.js";
 import { arrange, listPlaces, placeMap, show } from "./viewer.js";
@@ -44,13 +44,15 @@ export async function look(pictures, signal) {
   const all = await metrics(signal);
   const own = all.filter((metric) => metric.ofPairs === isPair);
   const single = isPair ? all.filter((metric) => !metric.ofPairs) : [];
+  if (own.length + single.length === 0) throw new Refusal("", `This service has no metric of ${isPair ? "pairs" : "single pictures"}.`);
   const cards = await Promise.all([
     ...own.map((metric) => pairCard(metric, pictures, signal)),
     ...single.map((metric) => eachCard(metric, pictures, signal)),
   ]);
   signal.throwIfAborted();
-  if (cards.slice(0, own.length).every((card) => card.refusal)) {
-    await blame(own[0], cards[0].refusal, items, pictures, signal);
+  // Of a pair that cannot be compared, the pictures' own scores say nothing.
+  if (cards.slice(0, own.length || cards.length).every((card) => card.refusal)) {
+    await blame(cards[0].metric, cards[0].refusal, items, pictures, signal);
     return "No score: see the message next to the file.";
   }
   seen.cards = cards;

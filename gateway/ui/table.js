@@ -1,6 +1,6 @@
 // Many pictures, or many pairs: rows that fill as scores come, a summary, a histogram that filters.
 
-import { ask, refusalOf } from "./api.js";
+import { ask, Refusal, refusalOf } from "./api.js";
 import { metrics } from "./catalogue.js";
 import { bytes, element, find, save } from "./format.js";
 import { thumbnails } from "./thumbnails.js";
@@ -21,6 +21,7 @@ export async function table(items, open, signal) {
   const all = await metrics(signal);
   const pairs = items.some((item) => item.files.length === 2 || item.error);
   metric = all.find((each) => each.ofPairs === pairs);
+  if (!metric) throw new Refusal("", `This service has no metric of ${pairs ? "pairs" : "single pictures"}.`);
   rows = items.map(rowOf);
   shownBin = null;
   find("many").hidden = false;

@@ -17,7 +17,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from perf.load import faults
 from perf.load.exchanges import Exchange, singles
 from perf.load.pictures import picture_set
-from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.conftest import RunningService, running
 from tests.reliability.hindered import Hindered, hindered
 from tests.reliability.test_faults import in_flight
 
@@ -39,12 +39,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Hindered:
 def held_up(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("held-up-log") / "log"
     options = ("--workers=1", f"--model-repository={models.repository}")
-    running = launch(log, *options, IQA_SHM_MEGABYTES=str(MEBIBYTES))
-    try:
-        wait_until_ready(running)
-        yield running
-    finally:
-        assert stop(running) == 0
+    with running(log, *options, IQA_SHM_MEGABYTES=str(MEBIBYTES)) as service:
+        yield service
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from perf.load.exchanges import Exchange, RefusedError, singles
 from perf.load.pictures import picture_set
-from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.conftest import RunningService, running
 from tests.reliability.hindered import Hindered, hindered
 from tests.reliability.test_deadlines import ask, client_of
 from tests.reliability.test_faults import in_flight
@@ -29,12 +29,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Hindered:
 def small(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("small-log") / "log"
     options = ("--workers=1", f"--model-repository={models.repository}")
-    running = launch(log, *options, IQA_MAX_MEGAPIXELS="1")
-    try:
-        wait_until_ready(running)
-        yield running
-    finally:
-        assert stop(running) == 0
+    with running(log, *options, IQA_MAX_MEGAPIXELS="1") as service:
+        yield service
 
 
 async def test_what_is_too_much_is_refused_at_once_and_never_reaches_triton(

@@ -15,7 +15,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from perf.load.exchanges import singles
 from perf.load.pictures import picture_set
 from perf.load.traffic import Traffic
-from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.conftest import RunningService, running
 from tests.reliability.hindered import Hindered, hindered
 
 PAUSE = 0.02  # seconds for each request: more than one for a full batch
@@ -33,12 +33,8 @@ def slow(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterator
     """Its shared memory is full with a few pictures."""
     log = tmp_path_factory.mktemp("slow-log") / "log"
     options = ("--workers=1", f"--model-repository={models.repository}")
-    running = launch(log, *options, IQA_SHM_MEGABYTES="1")
-    try:
-        wait_until_ready(running)
-        yield running
-    finally:
-        assert stop(running) == 0
+    with running(log, *options, IQA_SHM_MEGABYTES="1") as service:
+        yield service
 
 
 async def polls(url: str, until: asyncio.Future[object]) -> list[int]:

@@ -164,6 +164,25 @@ def test_a_service_that_is_gone_is_said_in_words(page: Page, folder: Path) -> No
     expect(page.locator("#chosen .error")).to_contain_text("The service cannot be reached")
 
 
+@pytest.mark.parametrize(
+    ("kept", "names", "said"),
+    [
+        ("/nr/", ["original.png", "distorted.jpg"], "BRISQUE"),
+        ("/fr/", ["original.png"], "This service has no metric of single pictures."),
+        ("/fr/", ["original.png", "distorted.jpg", "other.webp"], "no metric of single pictures."),
+    ],
+)
+def test_a_service_of_few_metrics_says_what_it_lacks(
+    page: Page, service: RunningService, folder: Path, kept: str, names: list[str], said: str
+) -> None:
+    document = httpx.get(f"{service.url}/api/v1/iqa/").json()
+    document["metrics"] = [each for each in document["metrics"] if kept in each["path"]]
+    page.route("**/api/v1/iqa/", lambda route: route.fulfill(json=document))
+    page.reload()
+    choose(page, folder, *names)
+    expect(page.get_by_role("status")).to_contain_text(said)
+
+
 def test_a_busy_service_is_asked_again(page: Page, folder: Path) -> None:
     refusals = [503, 503]
 
