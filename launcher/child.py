@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import re
@@ -16,13 +15,13 @@ from collections.abc import Mapping, Sequence
 
 logger = logging.getLogger(__name__)
 
-PR_SET_PDEATHSIG = 1
+# Has the kernel kill the command when the thread that started it ends. A `preexec_fn` could ask for
+# that, too, but needs a copy of the launcher's memory; without one the child is started by vfork.
+DYING_WITH_PARENT = ("setpriv", "--pdeathsig=KILL", "--")
 FIRST_DELAY, LONGEST_DELAY = 0.5, 4.0  # seconds before a restart, doubled each time...
 CALM = 10.0  # ...until it has lived this long
 LOG_LINES = 1000
 POLL = 0.02  # seconds between looks at one that is to end
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Child:
@@ -71,7 +70,7 @@ class Child:
         """Start the process; call from the main thread, whose end would be its end."""
         self._started = time.monotonic()
         self._process = subprocess.Popen(
-            self._command,
+            [*DYING_WITH_PARENT, *self._command],
             env=self._environment,
             pass_fds=self._sockets,
             stdin=subprocess.DEVNULL,
@@ -80,7 +79,6 @@ class Child:
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=_die_with_parent,
         )
         threading.Thread(target=self._read_log, args=(self._process,), daemon=True).start()
 
@@ -145,7 +143,3 @@ class Child:
             self.log.append(line.rstrip("\n"))
             if self._echo.match(line):
                 sys.stderr.write(line)
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

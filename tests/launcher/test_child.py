@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import time
 
@@ -10,6 +11,7 @@ import pytest
 
 from launcher import child
 from launcher.child import CALM, Child
+from launcher.processes import is_living
 
 NOTHING = re.compile("(?!)")
 
@@ -112,3 +114,28 @@ def test_who_does_not_end_is_killed(clock: Clock) -> None:
     it.wait(30)
     assert not it.is_alive()
     assert clock.now == pytest.approx(1030, abs=1)
+
+
+PARENT = """
+import re, sys, time
+from launcher.child import Child
+it = Child("it", [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(100)"],
+           {}, echo=re.compile("(?!)"))
+it.start()
+it.wait(60, enough=re.compile("up"))
+print(it.pid, flush=True)
+time.sleep(100)
+"""
+
+
+def test_who_loses_its_parent_dies_at_once() -> None:
+    """By the kernel's hand: no process of the launcher's is left to see to it."""
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        assert is_living(pid)
+        parent.kill()
+    end = time.monotonic() + 10
+    while is_living(pid):
+        assert time.monotonic() < end
+        time.sleep(0.01)
