@@ -49,11 +49,20 @@ def free_ports(count: int) -> list[int]:
 
 
 def launch(
-    log: Path, *options: str, wrapper: Sequence[str] = (), **environment: str
+    log: Path, *options: str, wrapper: Sequence[str] = (), prelude: str = "", **environment: str
 ) -> RunningService:
-    """Run `iqa-serve` on free ports, by way of `wrapper`, a command; does not wait for it."""
+    """Run `iqa-serve` on free ports; does not wait for it.
+
+    Args:
+        log: gets what it prints.
+        options: of the command.
+        wrapper: a command that runs it.
+        prelude: Python that its process runs first.
+        environment: variables in addition to ours.
+    """
     gateway, http, grpc, metrics = free_ports(4)
-    command = [sys.executable, "-c", "import sys; from launcher.main import main; sys.exit(main())"]
+    code = f"{prelude}\nimport sys; from launcher.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", code]
     command += [f"--port={gateway}", "--host=127.0.0.1", f"--triton-http-port={http}"]
     command += [f"--triton-grpc-port={grpc}", f"--triton-metrics-port={metrics}", *options]
     with log.open("wb") as output:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from importlib.metadata import entry_points, version
+from threading import Timer
 
 from opentelemetry import trace
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Scope
 from gateway.observability import tracing
 from gateway.observability.requests import PROBES
 
+PATIENCE = 3.0  # seconds at the end for a collector that does not answer
 EXPORTERS = "opentelemetry_traces_exporter"  # entry points of what is installed
 OTLP_EXPORTERS = {tracing.HTTP: "otlp_proto_http", tracing.GRPC: "otlp_proto_grpc"}
 
@@ -39,7 +41,8 @@ class Spans:
         name = {"service.name": "iqa-gateway", "service.version": version("iqa-service")}
         asked = OTELResourceDetector().detect().attributes
         self._provider = TracerProvider(resource=Resource.create({**name, **asked}))
-        for exporter in _exporters():
+        self._exporters = list(_exporters())
+        for exporter in self._exporters:
             self._provider.add_span_processor(BatchSpanProcessor(exporter))
         trace.set_tracer_provider(self._provider)
         calls = filters.all_of(filters.method_name("ModelInfer"), _belongs_to_a_trace)
@@ -47,8 +50,13 @@ class Spans:
             instrumentor(filter_=calls).instrument()
 
     def close(self) -> None:
-        """Export what is left."""
+        """Export what is left; the provider by itself would try for up to half a minute."""
+        timers = [Timer(PATIENCE, exporter.shutdown) for exporter in self._exporters]
+        for timer in timers:
+            timer.start()
         self._provider.shutdown()
+        for timer in timers:
+            timer.cancel()
 
     def of_requests(self, app: ASGIApp) -> ASGIApp:
         """The application with a span around each request but the probes'."""

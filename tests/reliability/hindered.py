@@ -11,6 +11,8 @@ from pathlib import Path
 
 from launcher.options import REPOSITORY
 
+# However long a test holds a model up, it is not taken for stuck and its Triton not killed.
+NEVER_STUCK = "import launcher.watchdog; launcher.watchdog.PATIENCE = 3600"
 MODEL = """
 
 class TritonPythonModel(TritonPythonModel):

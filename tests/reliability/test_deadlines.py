@@ -18,7 +18,7 @@ from perf.load import faults
 from perf.load.exchanges import Exchange, singles
 from perf.load.pictures import picture_set
 from tests.conftest import RunningService, running
-from tests.reliability.hindered import Hindered, hindered
+from tests.reliability.hindered import NEVER_STUCK, Hindered, hindered
 from tests.reliability.test_faults import in_flight
 
 SIDES = (320, 256)
@@ -39,7 +39,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Hindered:
 def held_up(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("held-up-log") / "log"
     options = ("--workers=1", f"--model-repository={models.repository}")
-    with running(log, *options, IQA_SHM_MEGABYTES=str(MEBIBYTES)) as service:
+    with running(log, *options, prelude=NEVER_STUCK, IQA_SHM_MEGABYTES=str(MEBIBYTES)) as service:
         yield service
 
 

@@ -11,7 +11,7 @@ import pytest
 from perf.load.exchanges import Exchange, RefusedError, singles
 from perf.load.pictures import picture_set
 from tests.conftest import RunningService, running
-from tests.reliability.hindered import Hindered, hindered
+from tests.reliability.hindered import NEVER_STUCK, Hindered, hindered
 from tests.reliability.test_deadlines import ask, client_of
 from tests.reliability.test_faults import in_flight
 
@@ -29,7 +29,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Hindered:
 def small(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("small-log") / "log"
     options = ("--workers=1", f"--model-repository={models.repository}")
-    with running(log, *options, IQA_MAX_MEGAPIXELS="1") as service:
+    with running(log, *options, prelude=NEVER_STUCK, IQA_MAX_MEGAPIXELS="1") as service:
         yield service
 
 
