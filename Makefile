@@ -23,7 +23,7 @@ lint: $(VENV)/test.stamp  ## style and types
 bench: $(VENV)/perf.stamp  ## compare speed with the alternatives; see perf/README.md
 	$(VENV)/bin/python -m perf.bench $(ARGS)
 
-soak: $(VENV)/perf.stamp  ## forty minutes of load and faults; see docs/reliability.md
+soak: $(VENV)/perf.stamp  ## half an hour of load and faults; see docs/reliability.md
 	$(VENV)/bin/python -m perf.soak $(ARGS)
 
 $(VENV)/bin/python:

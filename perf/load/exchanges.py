@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from io import BytesIO
 
 import httpx
@@ -23,9 +22,6 @@ OF_EACH_SIZE = 4  # pairs
 TOLERANCE = 5e-5  # half of the least distance between two of the scores
 # What the service may say instead of an answer when it is busy or hurt.
 CLEAR = frozenset({"overloaded", "backend_unavailable", "deadline_exceeded", "out_of_memory"})
-
-Upload = tuple[str, tuple[str, bytes]]
-"""Field, and the file's name and bytes."""
 
 
 class WrongAnswerError(Exception):
@@ -94,58 +90,61 @@ def mixed() -> list[Exchange]:
     No two scores are alike, so that an answer that belongs to another request is noticed.
     """
     pairs = [pair for size in SIZES for pair in _pairs(*size)]
-    return [*singles(pairs), *_batches(pairs), *_errors(pairs)]
+    return [*singles(pairs), batch("brisque", [[pair.original] for pair in pairs]), *_errors(pairs)]
+
+
+def single(model: str, *files: bytes) -> Exchange:
+    """One image or pair."""
+    uploads = zip(metric(model).fields, files, strict=True)
+    return _exchange(model, "", uploads, (_score(model, files),))
+
+
+def batch(model: str, items: Sequence[Sequence[bytes]]) -> Exchange:
+    """Several of them in a request."""
+    fields = metric(model).batch_fields
+    uploads = [upload for files in items for upload in zip(fields, files, strict=True)]
+    return _exchange(model, "batch/", uploads, tuple(_score(model, files) for files in items))
 
 
 def singles(pairs: Sequence[Pair]) -> Iterator[Exchange]:
     """Each pair scored by both metrics, in one format after the other."""
     for index, pair in enumerate(pairs):
         file = _converted(pair.distorted, FORMATS[index % len(FORMATS)])
-        expected = (score("brisque", read_pixels(file)),)
-        yield _exchange("brisque", "", [("image", ("a", file))], expected)
+        yield single("brisque", file)
         if min(read_pixels(file).shape[:2]) >= metric("ms_ssim").minimum_side:
-            files = (pair.original, file)
-            fields = [
-                (name, ("a", content)) for name, content in zip(_fields(), files, strict=True)
-            ]
-            expected = (score("ms_ssim", *map(read_pixels, files)),)
-            yield _exchange("ms_ssim", "", fields, expected)
+            yield single("ms_ssim", pair.original, file)
 
 
 def _pairs(width: int, height: int) -> list[Pair]:
     return picture_set(width=width, height=height)[::3][:OF_EACH_SIZE]
 
 
-def _batches(pairs: Sequence[Pair]) -> Iterator[Exchange]:
-    files = [pair.original for pair in pairs]
-    scores = tuple(score("brisque", read_pixels(file)) for file in files)
-    yield _exchange("brisque", "batch/", [("images", ("a", file)) for file in files], scores)
+def _score(model: str, files: Sequence[bytes]) -> float:
+    return score(model, *map(read_pixels, files))
 
 
 def _errors(pairs: Sequence[Pair]) -> Iterator[Exchange]:
-    one = partial(_exchange, "brisque", "")
-    file = pairs[-1].original
+    file, other = pairs[-1].original, pairs[-1 - OF_EACH_SIZE].original
     flat = _encoded(np.full((64, 64, 3), 128, np.uint8), "PNG")
     tiny = _encoded(np.zeros((8, 8, 3), np.uint8), "PNG")
-    yield one([("image", ("a", b"plain text"))], "unsupported_format")
-    yield one([("image", ("a", file[: len(file) // 2]))], "invalid_image")
-    yield one([("image", ("a", flat))], "score_undefined")
-    yield one([("image", ("a", tiny))], "image_too_small")
-    yield one([("picture", ("a", file))], "invalid_request")
-    both = [pairs[-1].original, pairs[-1 - OF_EACH_SIZE].original]
-    fields = [(name, ("a", content)) for name, content in zip(_fields(), both, strict=True)]
-    yield _exchange("ms_ssim", "", fields, "size_mismatch")
-
-
-def _fields() -> Sequence[str]:
-    return metric("ms_ssim").fields
+    for field, content, code in (
+        ("image", b"plain text", "unsupported_format"),
+        ("image", file[: len(file) // 2], "invalid_image"),
+        ("image", flat, "score_undefined"),
+        ("image", tiny, "image_too_small"),
+        ("picture", file, "invalid_request"),
+    ):
+        yield _exchange("brisque", "", [(field, content)], code)
+    uploads = zip(metric("ms_ssim").fields, (file, other), strict=True)
+    yield _exchange("ms_ssim", "", uploads, "size_mismatch")
 
 
 def _exchange(
-    model: str, route: str, files: Sequence[Upload], expected: tuple[float, ...] | str
+    model: str, route: str, uploads: Iterable[tuple[str, bytes]], expected: tuple[float, ...] | str
 ) -> Exchange:
     path = f"{PREFIX}{metric(model).path}/{route}"
-    request = httpx.Request("POST", "http://service", files=list(files))
+    files = [(field, ("a", content)) for field, content in uploads]
+    request = httpx.Request("POST", "http://service", files=files)
     return Exchange(path, request.headers["content-type"], request.read(), expected)
 
 

@@ -69,6 +69,12 @@ def picture_set(
     ]
 
 
+def photograph(width: int, height: int) -> Pair:
+    """A photograph of any size and a compressed copy, without the other distortions' cost."""
+    scene = _window(getattr(data, PHOTOGRAPHS[0])(), width, height, np.random.default_rng(SEED))
+    return Pair("photograph", _jpeg(scene, QUALITY), _jpeg(scene, JPEG_QUALITIES[0]))
+
+
 def read_pixels(file: bytes) -> Pixels:
     """RGB `[H, W, 3]` of an image file, turned upright as its EXIF data say.
 

@@ -28,6 +28,7 @@ class Tally:
         broken: connections refused or lost, by the kind of error.
         lost: no answer at all, in spite of patience.
         wrong: any other answer; above all, a wrong score.
+        longest: seconds that a right answer took.
     """
 
     right: int = 0
@@ -35,12 +36,21 @@ class Tally:
     broken: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    longest: float = 0.0
 
     @property
     def total(self) -> int:
         """Requests that have ended."""
         troubled = self.refused.total() + self.broken.total()
         return self.right + troubled + len(self.lost) + len(self.wrong)
+
+    def __str__(self) -> str:
+        """In a sentence."""
+        refused = ", ".join(f"{count} {code}" for code, count in sorted(self.refused.items()))
+        return (
+            f"{self.right} right (longest {self.longest:.2f} s), {len(self.wrong)} wrong, "
+            f"{len(self.lost)} lost, {self.broken.total()} broken, refused: {refused or 'none'}"
+        )
 
 
 class Traffic:
@@ -136,6 +146,7 @@ class Traffic:
         headers = {"Content-Type": exchange.content_type}
         if timeout is not None:
             headers["X-Request-Timeout"] = str(timeout)
+        started = time.monotonic()
         try:
             answer = await client.post(exchange.path, content=exchange.body, headers=headers)
             content_type = answer.headers.get("content-type", "")
@@ -151,5 +162,6 @@ class Traffic:
         else:
             self.tally.right += 1
             self._last_right = time.monotonic()
+            self.tally.longest = max(self.tally.longest, self._last_right - started)
             return True
         return False

@@ -1,7 +1,6 @@
-"""The long tests of what docs/reliability.md promises, on services of their own.
+"""What docs/reliability.md promises, tried for long on services of their own.
 
-`python -m perf.soak --help` says what can be chosen. Prints the figures; ends with 1 where a
-promise was broken.
+Prints the figures of each scene; ends with 1 where a promise was broken.
 """
 
 from __future__ import annotations
@@ -12,32 +11,45 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 
-from perf.bench.contenders import service
+from perf.bench import contenders
 from perf.load.exchanges import Exchange, mixed
 from perf.load.processes import Server
-from perf.soak import trials
+from perf.soak import scenes
 
 START_TIMEOUT = 120.0  # seconds
 ADMITTED = "6"  # megapixels in work per worker where overload is tried
 
+SCENES: dict[str, Callable[[scenes.Service], Coroutine[None, None, None]]] = {
+    "phones": partial(scenes.phones, clients=64),
+    "crowd": partial(scenes.phones, clients=100),
+    "batches": scenes.batches,
+    "large": scenes.large,
+    "faults": scenes.hurt,
+    "steady": scenes.steady,
+    "stop": scenes.stop,
+    "overload": scenes.press,
+}
+
 
 @contextmanager
 def running(
-    port: int, exchanges: Sequence[Exchange], **environment: str
-) -> Iterator[trials.Service]:
-    """A service while the block runs; it takes `port` and the three that follow."""
-    contender = service(port)
-    with tempfile.TemporaryDirectory(prefix="iqa-soak-") as logs:
-        server = Server(contender.command, Path(logs) / "service.log", environment)
+    options: argparse.Namespace, exchanges: Sequence[Exchange], **environment: str
+) -> Iterator[scenes.Service]:
+    """A service while the block runs."""
+    port = options.port
+    with tempfile.TemporaryDirectory(prefix="iqa-soak-") as folder:
+        log = Path(folder) / "service.log"
+        server = Server(contenders.service(port).command, log, environment)
         try:
             _await_start(server, f"http://127.0.0.1:{port}")
-            yield trials.Service(server, port, exchanges)
+            yield scenes.Service(server, port, log, exchanges, options.minutes)
         finally:
             server.stop()
 
@@ -56,32 +68,27 @@ def _await_start(server: Server, url: str) -> None:
 
 
 def main() -> int:
-    """Run them; 1 where a promise was broken."""
+    """Play the scenes; 1 where a promise was broken."""
     parser = argparse.ArgumentParser(prog="perf.soak", description=__doc__)
-    parser.add_argument(
-        "--requests", type=int, default=50_000, help="while growth is watched; 0: it is not"
-    )
-    parser.add_argument(
-        "--steady", type=float, default=1200, help="seconds of steady load; 0: none"
-    )
-    parser.add_argument("--rounds", type=int, default=5, help="of every fault; 0: none")
+    parser.add_argument("--scene", choices=SCENES, nargs="+", default=list(SCENES))
+    parser.add_argument("--minutes", type=float, default=20, help="of steady load")
     parser.add_argument("--port", type=int, default=18000, help="the first of 4 ports")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no server is left behind
     exchanges = mixed()
-    kept = []
-    with running(options.port, exchanges) as service:
-        if options.requests:
-            kept.append(asyncio.run(trials.grow(service, options.requests)))
-        if options.steady:
-            kept.append(asyncio.run(trials.steady(service, options.steady)))
-        if options.rounds:
-            kept.append(asyncio.run(trials.hurt(service, options.rounds)))
-        kept.append(asyncio.run(trials.stop(service)))
-    with running(options.port, exchanges, IQA_MAX_MEGAPIXELS=ADMITTED) as service:
-        kept.append(asyncio.run(trials.press(service)))
-    print("every promise was kept" if all(kept) else "a promise was broken")
-    return 0 if all(kept) else 1
+    broken = []
+    for name in options.scene:
+        print(f"{name}:", flush=True)
+        environment = {"IQA_MAX_MEGAPIXELS": ADMITTED} if name == "overload" else {}
+        with running(options, exchanges, **environment) as service:
+            try:
+                asyncio.run(SCENES[name](service))
+            except scenes.BrokenPromiseError as error:
+                broken.append(f"{name}: {error}")
+    print(
+        "\n".join(broken and ["These promises were broken:", *broken]) or "every promise was kept"
+    )
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":
