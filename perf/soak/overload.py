@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,8 +13,7 @@ from numpy.typing import NDArray
 
 from perf.load.exchanges import Exchange, RefusedError
 from perf.load.faults import head
-
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+from perf.load.generator import Connection, converse
 
 
 @dataclass
@@ -45,8 +43,8 @@ async def offer(port: int, exchanges: Sequence[Exchange], rate: float, seconds: 
     """Send so many requests a second, for so long; returns when each has its answer.
 
     Raises:
-        WrongAnswerError: an answer was neither right nor a clear refusal.
-        OSError: the service is not there, or hung up.
+        ExceptionGroup: of WrongAnswerError, an answer was neither right nor a clear refusal; or
+            OSError, the service is not there, or hung up.
     """
     waits = Waits(seconds)
     idle: list[Connection] = []
@@ -57,37 +55,24 @@ async def offer(port: int, exchanges: Sequence[Exchange], rate: float, seconds: 
         while idle and idle[-1][0].at_eof():  # hung up on for its idleness
             idle.pop()[1].close()
         connection = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
-        status, kind, body = await _ask(connection, requests[number % len(requests)])
+        answer = await converse(connection, requests[number % len(requests)])
         waited = time.perf_counter() - started
         idle.append(connection)
         try:
-            exchanges[number % len(exchanges)].check(status, kind, body)
+            exchanges[number % len(exchanges)].check(*answer)
         except RefusedError as refusal:
             waits.refused[str(refusal)].append(waited)
         else:
             waits.answered.append(waited)
 
     started = time.perf_counter()
-    sent = []
-    for number in range(round(rate * seconds)):
-        await asyncio.sleep(started + number / rate - time.perf_counter())
-        sent.append(asyncio.create_task(send(number)))
-    await asyncio.gather(*sent)
+    async with asyncio.TaskGroup() as sent:
+        for number in range(round(rate * seconds)):
+            await asyncio.sleep(started + number / rate - time.perf_counter())
+            sent.create_task(send(number))
     for _, writer in idle:
         writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
     return waits
-
-
-async def _ask(connection: Connection, request: bytes) -> tuple[int, str, bytes]:
-    """Status, content type and body of the answer."""
-    reader, writer = connection
-    writer.write(request)
-    lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
-    body = await reader.readexactly(int(headers["content-length"]))
-    return int(lines[0].split()[1]), headers["content-type"], body
 
 
 def times(waits: Sequence[float] | NDArray[np.float64]) -> str:
