@@ -198,6 +198,8 @@ class Load:
 
     url: str
     clients: int = 6
+    # Larger than what gRPC would by default keep for a further attempt (256 KiB).
+    size: tuple[int, int] = (480, 640)  # width and height
     answered: int = 0
     failures: list[str] = field(default_factory=list)
     _running: bool = True
@@ -219,8 +221,8 @@ class Load:
             await asyncio.sleep(0.01)
 
     async def _send(self, seed: int) -> None:
-        # Larger than what gRPC would by default keep for a further attempt (256 KiB).
-        pixels = np.random.default_rng(seed).integers(0, 256, (640, 480, 3), dtype=np.uint8)
+        shape = (*self.size[::-1], 3)
+        pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
         picture, file = Image.fromarray(pixels), BytesIO()
         picture.save(file, "BMP")
         expected = float(np.asarray(picture.convert("L")).sum(dtype=np.int64) % 65521)

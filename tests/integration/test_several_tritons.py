@@ -132,6 +132,34 @@ def test_a_triton_that_hangs_costs_no_request_and_holds_nobody_up(
     assert load.failures == []
 
 
+def test_large_pictures_and_readiness_outlive_a_triton(pair: tuple[Triton, ...], url: str) -> None:
+    """They are large enough to need memory of their own, and travel inside the messages."""
+    ready: list[int] = []
+
+    async def poll() -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+            while True:
+                ready.append((await client.get("/readyz")).status_code)
+                await asyncio.sleep(0.1)
+
+    async def scenario() -> tuple[Load, Load]:
+        polling = asyncio.create_task(poll())
+        async with Load(url, clients=2, size=(6000, 4000)) as large, Load(url, clients=2) as small:
+            await large.more(4)
+            await asyncio.to_thread(pair[0].stop, signal.SIGKILL)
+            await large.more(6)
+            await small.more(20)
+            await asyncio.to_thread(pair[0].start)
+            await large.more(4)
+        polling.cancel()
+        return large, small
+
+    large, small = asyncio.run(scenario())
+    assert large.failures == []
+    assert small.failures == []
+    assert set(ready) == {200}
+
+
 class NameServer(threading.Thread):
     """A DNS server that answers every question for an IPv4 address with `addresses`."""
 
