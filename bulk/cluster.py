@@ -137,7 +137,8 @@ def _connect(address: str) -> None:
     try:
         if address == LOCAL:
             # What reads mostly waits, so that all real cores are left for scoring.
-            ray.init(include_dashboard=False, num_cpus=available_cores() + FOR_READING)
+            cores = available_cores() + FOR_READING
+            ray.init(LOCAL, include_dashboard=False, num_cpus=cores)
         else:
             ray.init(address)
     except ConnectionError as error:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
+import httpx
 import numpy as np
 import pytest
+from moto.server import ThreadedMotoServer
 from PIL import Image
 
 SIDE = 176  # pixels; MS-SSIM needs 161
@@ -43,3 +45,24 @@ def memory() -> Iterator[fsspec.AbstractFileSystem]:
     files.pseudo_dirs[:] = [""]
     yield files
     files.store.clear()
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[fsspec.AbstractFileSystem]:
+    """An empty bucket of a local server, which processes that start now find, too."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")  # any will do
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    fsspec.filesystem("s3").clear_instance_cache()
+    try:
+        files = fsspec.filesystem("s3")
+        files.mkdir("bucket")
+        yield files
+    finally:
+        fsspec.filesystem("s3").clear_instance_cache()
+        httpx.post(f"http://127.0.0.1:{port}/moto-api/reset")  # it outlives its server
+        server.stop()

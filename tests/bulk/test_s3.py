@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
-import pytest
-from moto.server import ThreadedMotoServer
 from pyarrow import dataset
 
 from bulk.main import main
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[fsspec.AbstractFileSystem]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")  # any will do
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    fsspec.filesystem("s3").clear_instance_cache()
-    try:
-        files = fsspec.filesystem("s3")
-        files.mkdir("bucket")
-        yield files
-    finally:
-        fsspec.filesystem("s3").clear_instance_cache()
-        server.stop()
 
 
 def test_a_bucket(bucket: fsspec.AbstractFileSystem, photos: Path, tmp_path: Path) -> None:
