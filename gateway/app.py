@@ -25,6 +25,7 @@ from gateway.http.access import guard
 from gateway.http.arrival import Arrival
 from gateway.http.problems import Problem
 from gateway.http.protocol import HEADER_TIMEOUT
+from gateway.http.stopping import Stopping
 from gateway.observability import tracing
 from gateway.observability.logging import configure_logging
 from gateway.observability.metrics import PROBLEMS, exposition
@@ -85,7 +86,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     _add_probes(api, Readiness(triton, metrics))
     for error in (Problem, HTTPException, ClientDisconnect, Exception):
         api.add_exception_handler(error, answer_error)
-    app: ASGIApp = RequestTelemetry(guard(api, settings, answer_error))
+    app: ASGIApp = guard(api, settings, answer_error)
+    app = RequestTelemetry(Stopping(app, answer_error))
     return Arrival(spans.of_requests(app) if spans else app, settings.proxies())
 
 

@@ -5,6 +5,7 @@ No Triton is needed: a request whose upload is half done is in work, and gets an
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -86,12 +87,17 @@ def test_a_second_signal_does_not_interrupt_the_draining(
 
 
 def test_draining_takes_as_long_as_was_said(tmp_path: Path) -> None:
-    with half_uploaded(tmp_path, "--drain-seconds=1") as (service, _):
+    with half_uploaded(tmp_path, "--drain-seconds=1") as (service, connection):
         start = time.monotonic()
         service.process.send_signal(signal.SIGTERM)
+        head, _, body = read(connection).partition(b"\r\n\r\n")
         assert service.process.wait(60) == 0
         # The default is 30, an upload may take 100.
         assert time.monotonic() - start < 20
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["code"] == "backend_unavailable"
+    assert "Traceback" not in service.log.read_text()
 
 
 def test_a_triton_that_is_not_there_yet_is_told_and_waited_for(tmp_path: Path) -> None:
