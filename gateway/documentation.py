@@ -72,10 +72,19 @@ HEADERS = [
 def describe_route() -> dict[str, Any]:
     """Documentation of the list of metrics."""
     anything = {"type": "object"}
-    schema = _object(metrics={"type": "array", "items": anything}, decoding=anything)
+    schema = _object(
+        metrics={"type": "array", "items": anything},
+        decoding=anything,
+        cpu_level={
+            "type": ["string", "null"],
+            "description": "Vectors that the CPU kernels use; null where Triton is on a machine "
+            "of its own, whose log says it.",
+        },
+    )
     answer = {
         "metrics": [{"id": metric.name, "name": metric.title} for metric in METRICS],
         "decoding": {"version": CONTRACT, **RULES},
+        "cpu_level": "v4",
     }
     return {
         "summary": "The metrics, what they mean, and what computes them",

@@ -29,6 +29,7 @@ from gateway.settings import Settings
 from gateway.source import Source
 from gateway.triton.client import TritonClient
 from iqa.metric import Metric
+from iqa.simd.levels import level
 
 PREFIX = "/api/v1/iqa"
 
@@ -192,8 +193,14 @@ def add_routes(
             *(triton.model_parameters(metric.name) for metric in metrics)
         )
         paths = [f"{PREFIX}{metric.path}/" for metric in metrics]
-        described = list(map(describe, metrics, paths, parameters))
-        return JSONResponse({"metrics": described, "decoding": {"version": CONTRACT, **RULES}})
+        return JSONResponse(
+            {
+                "metrics": list(map(describe, metrics, paths, parameters)),
+                "decoding": {"version": CONTRACT, **RULES},
+                # That of this machine, which may not be Triton's.
+                "cpu_level": level() if await triton.is_here() else None,
+            }
+        )
 
     add("GET", "", list_metrics, documentation.describe_route())
     for metric in metrics:

@@ -216,6 +216,13 @@ class TritonClient:
             raise _unavailable() from error
         return {key: value.string_value for key, value in config.parameters.items()}
 
+    async def is_here(self) -> bool:
+        """Whether Triton runs on this machine, which shows as it reads the same memory."""
+        try:
+            return await self._memory.is_shared()
+        except grpc.RpcError as error:
+            raise _unavailable() from error
+
     async def _config(self, model: str) -> Any:
         request = protocol.ModelConfigRequest(name=model)
         return (await self._control.ModelConfig(request, timeout=CONTROL_TIMEOUT)).config

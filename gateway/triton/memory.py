@@ -110,6 +110,10 @@ class PixelMemory:
                 await self._register(region)
         return region.key in self._mapped
 
+    async def is_shared(self) -> bool:
+        """Whether Triton reads the region that is kept; see `is_mapped`."""
+        return await self.is_mapped(self._region)
+
     def forget(self) -> None:
         """Triton was restarted and knows no region; what it was asked for it has not begun."""
         self._mapped.clear()

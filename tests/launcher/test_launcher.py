@@ -31,6 +31,7 @@ from tests.conftest import (
     RunningService,
     free_ports,
     launch,
+    running,
     stop,
     wait_until_ready,
 )
@@ -126,6 +127,7 @@ def memory_of_triton(service: RunningService) -> set[str]:
 def test_stopping_does_not_wait_until_the_models_are_unloaded(tmp_path: Path) -> None:
     service = launch(tmp_path / "log", "--workers=1", "--log-level=debug")
     wait_until_ready(service)
+    assert httpx.get(f"{service.url}/api/v1/iqa/").json()["cpu_level"] == level()
     assert stop(service) == 0
     log = service.log.read_text()
     assert log.index("Starting Triton") < log.index("Ready at") < log.index("Stopping")
@@ -158,6 +160,23 @@ def test_whoever_may_come_from_outside_is_told_in_one_line(tmp_path: Path) -> No
         assert httpx.get(f"{address}/healthz").status_code == 200
         assert stop(service) == 0
         assert service.log.read_text().count("may use the service") == warnings
+
+
+def test_ipv6_and_ipv4_at_once(service: RunningService, tmp_path: Path) -> None:
+    picture = BytesIO()
+    Image.effect_noise((64, 64), 50).save(picture, "PNG")
+    (metrics,) = free_ports(1)
+    options = (f"--triton-url={service.grpc}", "--host=::", f"--metrics-port={metrics}")
+    with running(tmp_path / "log", "--workers=2", *options) as front:
+        port = front.url.rpartition(":")[2]
+        assert f"Ready at http://[::1]:{port} " in front.log.read_text()
+        answers = []
+        for host in ("127.0.0.1", "[::1]"):
+            url = f"http://{host}:{port}/api/v1/iqa/nr/brisque/"
+            answers.append(httpx.post(url, files={"image": picture.getvalue()}).json()["score"])
+            counted = httpx.get(f"http://{host}:{metrics}/metrics").text
+            assert "http_server_request_duration_seconds_count" in counted
+        assert answers[0] == answers[1]
 
 
 def test_metrics_have_a_port_that_asks_for_no_key(tmp_path: Path) -> None:
@@ -259,7 +278,8 @@ def wait_for_recovery(service: RunningService, victim: psutil.Process) -> None:
 
 
 def test_a_triton_elsewhere_serves_too(service: RunningService, tmp_path: Path) -> None:
-    front = launch(tmp_path / "log", "--workers=1", f"--triton-url={service.grpc}")
+    options = "--workers=1", f"--triton-url={service.grpc}"
+    front = launch(tmp_path / "log", *options, IQA_TRANSPORT="grpc")
     try:
         wait_until_ready(front)
         time.sleep(1)
@@ -267,6 +287,8 @@ def test_a_triton_elsewhere_serves_too(service: RunningService, tmp_path: Path) 
         assert httpx.get(f"{front.url}/readyz").json() == {"status": "ready"}
         assert len(workers(front)) == 1
         assert not faults.members(front.process.pid, "tritonserver")
+        # Of a machine with which no memory is shared, nobody here knows the level.
+        assert httpx.get(f"{front.url}/api/v1/iqa/").json()["cpu_level"] is None
     finally:
         assert stop(front) == 0
 
