@@ -25,7 +25,8 @@ or extends how long an answer may take; `X-Request-ID` is taken over into log an
 SENTENCES = {
     "unauthorized": "Send a valid key: Authorization: Bearer <key>.",
     "invalid_image": "The image is damaged or incomplete: send it again.",
-    "image_too_small": "MS-SSIM needs sides of at least 161 pixels, not 64.",
+    "image_too_small": "SSIM needs sides of at least 11 pixels, not 8. PSNR takes smaller "
+    "pictures.",
     "size_mismatch": "Send images of the same size, not 768x512 and 512x768.",
     "score_undefined": "BRISQUE is undefined on an image without contrast.",
     "upload_too_large": "Send a file of at most 134217728 bytes (IQA_MAX_UPLOAD_BYTES).",

@@ -118,7 +118,7 @@ class Item:
                 raise Problem(
                     "image_too_small",
                     f"{metric.title} needs sides of at least {metric.minimum_side} pixels, "
-                    f"not {smallest}.",
+                    f"not {smallest}. {metric.if_too_small}".rstrip(),
                 )
         if len(set(sizes)) > 1:
             listed = " and ".join(f"{width}x{height}" for width, height in sizes)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import iqa
+from iqa import catalogue
 from iqa.brisque import regressor
 from iqa.catalogue import METRICS
 from tests.conftest import RunningService, launch, stop
@@ -208,6 +209,28 @@ def test_bad_images_get_their_code_and_one_log_line(
         answer.headers["x-request-id"]: code,
         next_answer.headers["x-request-id"]: None,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "instead"), [("ms_ssim", 160, "SSIM"), ("ssim", 10, "PSNR")]
+)
+def test_a_pair_that_is_too_small_is_told_of_the_metric_that_takes_it(
+    client: httpx.Client, service: RunningService, name: str, side: int, instead: str
+) -> None:
+    metric, pixels = catalogue.metric(name), photograph(side, 200)
+    advice = f"{instead} takes smaller pictures"
+    files = dict.fromkeys(metric.fields, png(pixels))
+    answer = client.post(f"/api/v1/iqa{metric.path}/", files=files)
+    assert_problem(answer, 400, "image_too_small")
+    assert advice in answer.json()["detail"]
+
+    inputs = [tritonclient.grpc.InferInput(i, [1, *pixels.shape], "UINT8") for i in metric.inputs]
+    for each in inputs:
+        each.set_data_from_numpy(pixels[None])
+    with pytest.raises(tritonclient.grpc.InferenceServerException, match=f"too_small: .*{advice}"):
+        tritonclient.grpc.InferenceServerClient(service.grpc).infer(name, inputs)
+
+    assert advice in str(metric.score([pixels], [pixels]).errors[0])
 
 
 def test_bad_pairs_and_bad_requests_get_their_code(client: httpx.Client) -> None:
