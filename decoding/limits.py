@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from io import BytesIO
 
-MAX_BYTES = 32 << 20  # of a file, and...
-MAX_PIXELS = 50_000_000  # ...of a picture, where nobody sets another limit
+MAX_BYTES = 128 << 20  # of a file, and...
+MAX_PIXELS = 103_000_000  # ...of a picture, where nobody sets another limit
 MOST_READS = 2_000_000  # from one file; a picture takes thousands, but for run-length coded BMP
 
 

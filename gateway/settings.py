@@ -10,6 +10,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from decoding.limits import MAX_BYTES, MAX_PIXELS
+
 
 class Settings(BaseSettings):
     """Settings of one gateway worker; each field is the variable `IQA_<FIELD>`."""
@@ -30,9 +32,9 @@ class Settings(BaseSettings):
     )
     shm_megabytes: int = Field(64, ge=1, description="shared memory for pixels, per worker")
 
-    max_upload_bytes: int = Field(128 << 20, ge=1, description="largest file")
+    max_upload_bytes: int = Field(MAX_BYTES, ge=1, description="largest file")
     max_request_bytes: int = Field(256 << 20, ge=1, description="largest request body")
-    max_pixels: int = Field(103_000_000, ge=1, description="largest image, width times height")
+    max_pixels: int = Field(MAX_PIXELS, ge=1, description="largest image, width times height")
     max_batch: int = Field(64, ge=1, description="most images or pairs in one batch request")
     max_megapixels: int = Field(
         512, ge=1, description="megapixels in work at once, per worker; see gateway/admission.py"
