@@ -95,6 +95,17 @@ class Item:
         return all(picture.is_fast and not picture.has_alpha for picture in self.pictures)
 
     @property
+    def is_better_as_files(self) -> bool:
+        """Whether a message had better have its files in it than its pixels.
+
+        That holds for a pair, whose pixels are ten times as many bytes; but Triton decodes files
+        for each request, so that what several metrics or items share goes as pixels.
+        """
+        once = len(self.metrics) == 1 and not any(source.is_shared for source in self.sources)
+        files = sum(len(source.data) for source in self.sources)
+        return once and len(self.sources) > 1 and files < self.kind.size(1)
+
+    @property
     def work(self) -> int:
         """Pixels that it counts in admission."""
         return sum(

@@ -25,6 +25,8 @@ from gateway.settings import Settings
 from gateway.source import DecodedOnce, Source
 from gateway.stack import Kind, Stack
 from gateway.triton.client import TritonClient
+from gateway.triton.messages import put_files
+from gateway.triton.slots import Slot
 
 # What is decoded within milliseconds is decoded on the event loop: handing it to a thread and back
 # costs a tenth of that, and gains nothing where there is a worker for every core.
@@ -115,6 +117,9 @@ class Pipeline:
     def _add(self, item: Item) -> asyncio.Future[Answer]:
         """Have an item scored, together with others that come now."""
         answer = item.wait()
+        if item.is_better_as_files and not self._triton.shares_memory:
+            item.caller.room.until(self._start(self._run([item], self._send_files(item))))
+            return answer
         kind = item.kind
         quick = kind.pixels <= LOOP_PIXELS and item.is_quick
         most = min(
@@ -123,7 +128,7 @@ class Pipeline:
             *(self._triton.max_batch_sizes.get(model.name, 1) for model in kind.models),
         )
         if not quick or most < 2:
-            work = self._start(self._run(kind, [item], quick=quick))
+            work = self._start(self._run([item], self._score(kind, [item], quick=quick)))
         else:
             if kind not in self._forming:
                 items: list[Item] = []
@@ -147,13 +152,13 @@ class Pipeline:
             await asyncio.sleep(0)
         if kind in self._forming and self._forming[kind][0] is items:
             del self._forming[kind]
-        await self._run(kind, items, quick=True)
+        await self._run(items, self._score(kind, items, quick=True))
 
-    async def _run(self, kind: Kind, items: Sequence[Item], *, quick: bool) -> None:
+    async def _run(self, items: Sequence[Item], scoring: Coroutine[None, None, None]) -> None:
         """See items to their scores; raises nothing."""
         try:
             with span_of_stack([item.caller.span for item in items]):
-                await self._score(kind, items, quick=quick)
+                await scoring
         except Exception as error:
             for item in items:
                 item.fail(error)
@@ -161,11 +166,7 @@ class Pipeline:
     async def _score(self, kind: Kind, items: Sequence[Item], *, quick: bool) -> None:
         for model in kind.models:
             await self._triton.reach(model.name)
-        with WAIT.time(len(items)):
-            try:
-                slot = await self._triton.slot(kind.size(len(items)), _seconds_left(items))
-            except TimeoutError:
-                raise Deadline.exceeded() from None
+        slot = await self._slot(kind.size(len(items)), items)
         try:
             stack = Stack(kind, slot, len(items))
             answers = await self._answers(stack, items, WHITE, quick=quick)
@@ -178,6 +179,33 @@ class Pipeline:
                 item.succeed(answer)
         finally:
             slot.release()
+
+    async def _send_files(self, item: Item) -> None:
+        """Let Triton decode an item, which is of one metric."""
+        (metric,) = item.metrics
+        contents = [source.data for source in item.sources]
+        await self._triton.reach(metric.name)
+        slot = await self._slot(sum(map(len, contents)), [item])
+        try:
+            with INFERENCE.time(1):
+                outputs = await self._triton.infer(
+                    metric.name,
+                    put_files(metric.inputs, contents, slot),
+                    slot,
+                    timeout=item.caller.deadline.remaining(),
+                    outputs=item.outputs,
+                    request_id=item.caller.request_id,
+                )
+            item.succeed({metric.name: {name: array[0] for name, array in outputs.items()}})
+        finally:
+            slot.release()
+
+    async def _slot(self, size: int, items: Sequence[Item]) -> Slot:
+        with WAIT.time(len(items)):
+            try:
+                return await self._triton.slot(size, _seconds_left(items))
+            except TimeoutError:
+                raise Deadline.exceeded() from None
 
     async def _answers(
         self, stack: Stack, items: Sequence[Item], background: int, *, quick: bool

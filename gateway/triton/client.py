@@ -126,6 +126,11 @@ class TritonClient:
                 raise _unavailable() from error
             # An inference will tell what it is.
 
+    @property
+    def shares_memory(self) -> bool:
+        """Whether pixels reach Triton through shared memory, as far as that was tried."""
+        return self._memory.is_shared
+
     async def slot(self, size: int, patience: float) -> Slot:
         """Wait for a slot of `size` bytes; the caller releases it.
 

@@ -69,6 +69,11 @@ class PixelMemory:
         self._region = self._new_region(region_bytes)
         self._large = Region(large_bytes, shared=False)  # takes no memory until it is written
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether Triton reads what lies here, as far as that was tried."""
+        return self._shares and self._region.key is not None
+
     async def slot(self, size: int, patience: float) -> Slot:
         """Wait for a slot of `size` bytes; the caller releases it.
 

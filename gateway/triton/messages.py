@@ -13,16 +13,28 @@ from tritonclient.grpc import service_pb2 as protocol
 from gateway.triton.slots import Slot
 
 DATA_TYPES = {"FP32": np.dtype("<f4")}
+FILE = "_FILE"  # ends the names of inputs that take a file in the place of pixels
 URGENT = 1  # of the models' two levels of priority; all other requests are of the second one
 Outputs = dict[str, NDArray[np.float32]]  # by name
 
 
 class Tensor(NamedTuple):
-    """A uint8 input: its name, its shape `[N, H, W, C]`, where in a slot its pixels begin."""
+    """A uint8 input: its name, its shape `[N, ...]`, where in a slot its bytes begin."""
 
     name: str
     shape: tuple[int, ...]
     start: int
+
+
+def put_files(inputs: Sequence[str], contents: Sequence[memoryview], slot: Slot) -> list[Tensor]:
+    """Copy image files into a slot, for those twins of a model's inputs that take them."""
+    tensors, start = [], 0
+    for name, content in zip(inputs, contents, strict=True):
+        end = start + len(content)
+        slot.memory[start:end] = np.frombuffer(content, np.uint8)
+        tensors.append(Tensor(name + FILE, (1, len(content)), start))
+        start = end
+    return tensors
 
 
 def inference(
@@ -34,7 +46,7 @@ def inference(
     *,
     is_urgent: bool,
 ) -> protocol.ModelInferRequest:
-    """A request that lacks its pixels; see `TritonClient.infer`."""
+    """A request that lacks the bytes of its inputs; see `TritonClient.infer`."""
     request = protocol.ModelInferRequest(model_name=model, id=request_id)
     request.parameters["timeout"].int64_param = int(timeout * 1e6)
     if is_urgent:
@@ -64,7 +76,7 @@ def refer(request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: 
 def inline(
     request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: Slot
 ) -> protocol.ModelInferRequest:
-    """Copy the slot's pixels into the request; returns it."""
+    """Copy the slot's bytes into the request; returns it."""
     for given, tensor in zip(request.inputs, tensors, strict=True):
         given.parameters.clear()
         end = tensor.start + prod(tensor.shape)

@@ -147,13 +147,44 @@ def test_each_gets_its_own_score(service: RunningService, transport: Transport) 
     pairs = [(encoded(noise()), encoded(noise())) for _ in range(3)]
     work = [added(image) for image in images] + [added(*pair) for pair in pairs]
     run = Run(service, work, transport=transport)
-    assert sorted(run.shapes) == [(3, *SHAPE), (4, *LUMA)]
+    # Where memory is not shared, the files of a pair are sent, each pair's for itself.
+    of_pairs = [(3, *SHAPE)] if transport == "shm" else [(1, len(first)) for first, _ in pairs]
+    assert sorted(run.shapes) == sorted([*of_pairs, (4, *LUMA)])
     pixels = zip(*(map(decoded, pair) for pair in pairs), strict=True)
     expected = [
         *iqa.brisque.score([decoded(image) for image in images]).values,
         *iqa.ms_ssim.score(*map(list, pixels)).values,
     ]
     assert [score(outcome) for outcome in run.outcomes] == [np.float32(each) for each in expected]
+
+
+def test_files_of_pairs_fare_as_their_pixels_do(service: RunningService) -> None:
+    original, copy = encoded(noise()), encoded(noise())
+    clear = np.dstack([noise(), np.zeros(SHAPE[:2], np.uint8)])
+    over_white, over_black = (np.full(SHAPE, grey, np.uint8) for grey in (255, 0))
+    work = [
+        added(original, copy, outputs=["SCALES"]),
+        added(encoded(FLAT, "PNG"), encoded(clear, "PNG")),
+        added(original, copy[: len(copy) // 2]),
+        added(original, copy, seconds=-1),
+        added(original, copy, **{HUNG_UP: True}),
+        added(encoded(noise(), "PNG"), encoded(noise(), "BMP")),  # more bytes than their pixels
+    ]
+    runs = {transport: Run(service, work, transport=transport) for transport in ("shm", "grpc")}
+    assert sorted(runs["grpc"].shapes) == sorted(
+        [(1, len(original)), (1, len(original)), (1, len(work[1].files[0])), (1, *SHAPE)]
+    )
+    pair, shown, *_ = runs["grpc"].outcomes
+    versions = [over_white, over_black]
+    worst = iqa.ms_ssim.score([FLAT, FLAT], versions).values.min()
+    assert score(shown) == np.float32(worst)
+    expected = iqa.ms_ssim.score([decoded(original)], [decoded(copy)], details=True)
+    np.testing.assert_array_equal(outputs(pair)["SCALES"], np.float32(expected.details[0]))
+    for by_pixels, by_files in zip(runs["shm"].outcomes, runs["grpc"].outcomes, strict=True):
+        if isinstance(by_pixels, dict):
+            assert score(by_files) == score(by_pixels)
+        else:
+            assert (type(by_files), str(by_files)) == (type(by_pixels), str(by_pixels))
 
 
 def test_what_differs_does_not_share_a_request(service: RunningService) -> None:
