@@ -13,7 +13,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 
 START = 16  # bytes that Pillow's readers look at
 
-# Foreign formats that Pillow does not know, by the start of their files.
+# Foreign formats that Pillow does not know, by the start of their files. JPEG XL is none of ours
+# because its plugin for Pillow decodes all pixels to open a file, before their number is checked.
 FOREIGN = (
     (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), "JPEG XL"),
     (re.compile(rb"II\xbc"), "JPEG XR"),

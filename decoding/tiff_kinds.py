@@ -17,7 +17,7 @@ PIECES = 1 << 18  # most strips or tiles of a file; 50 megapixels in tiles of 16
 
 WHITE_IS_ZERO = 0
 PHOTOMETRICS = {8: "LAB", 9: "LAB", 10: "LAB", 32803: "camera raw", 34892: "camera raw"}
-COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000, 50001)
+COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000)  # of Pillow's libtiff
 FORMATS = {2: "signed", 3: "floating-point", 4: "untyped", 5: "complex", 6: "complex"}
 REDUCED = 1  # of a larger picture in the same file
 SEPARATE = 2  # planes, one for each channel

@@ -64,6 +64,15 @@ def test_associated_alpha_of_16_bits() -> None:
     assert np.abs(read(file) - expected).max() <= 1.5  # colours and opacity are rounded
 
 
+@pytest.mark.parametrize(
+    "compression",
+    ["tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits", "lzma", "zstd"],
+)
+def test_lossless_compressions_of_a_tiff(compression: str) -> None:
+    file = encoded(EIGHT, "TIFF", compression=compression)
+    np.testing.assert_array_equal(read(file), EIGHT)
+
+
 def test_white_may_be_zero() -> None:
     for values, whole in ((DEEP[:, :, 0], 65535), (EIGHT[:, :, 0], 255)):
         file = tiff(whole - values, photometric="miniswhite")
@@ -93,6 +102,8 @@ def test_samples_of_12_bits() -> None:
         (files.tiff(16, 16, bytes(400), (258, SHORT, 1, 10)), "10-bit"),
         (files.tiff(16, 16, bytes(500), (258, SHORT, 1, 14)), "14-bit"),
         (files.tiff(16, 16, bytes(256), compression=34712), "compression 34712"),
+        (files.tiff(16, 16, bytes(256), compression=50001), "compression 50001"),  # WebP
+        (files.tiff(16, 16, b"CR\2\0" + bytes(252)), "begins with a thumbnail"),
         (files.tiff(16, 16, bytes(256), (254, LONG, 1, 1)), "begins with a thumbnail"),
         (files.tiff(16, 16, bytes(256), (50706, 1, 4, 0x0401)), "begins with a thumbnail"),
         (files.tiff(16, 16, bytes(512), (262, SHORT, 1, 32803)), "camera raw"),
