@@ -41,11 +41,10 @@ SENTENCES = {
 
 
 # What a request may be refused for: as a whole, and for its image or pair.
-REQUEST = ("upload_too_large", "invalid_request", "overloaded", "deadline_exceeded")
-ITEM = (
-    "invalid_image", "image_too_small", "too_many_pixels", "unsupported_format", "out_of_memory",
-    "backend_unavailable",
+REQUEST = (
+    "upload_too_large", "unsupported_format", "invalid_request", "overloaded", "deadline_exceeded",
 )  # fmt: skip
+ITEM = ("invalid_image", "too_many_pixels", "out_of_memory", "backend_unavailable")
 
 FILE = {
     "type": "string",
@@ -129,7 +128,7 @@ def several_route(metrics: Sequence[Metric]) -> dict[str, Any]:
             _object(scores=scores),
             {"scores": {metric.name: metric.example for metric in metrics}},
             *REQUEST,
-            *_codes(metrics[0]),
+            *_codes(*metrics),
         ),
     }
 
@@ -139,7 +138,9 @@ def map_route(metric: Metric, shown: Map) -> dict[str, Any]:
     terms = ", `X-Map-Terms` (what the score is made of)" if shown.with_details else ""
     success = {
         "description": "The map; `X-Map-Score` has the score, `X-Map-Shape` height and width, "
-        f"`X-Map-Low` and `X-Map-High` the values of the first and the last colour{terms}.",
+        f"`X-Map-Low` and `X-Map-High` the values of the first and the last colour, "
+        f"`X-Map-Places` the {maps.PLACES} tiles (left, top, width, height, of {maps.TILES} along "
+        f"the longer side) whose means are nearest to `X-Map-High`{terms}.",
         "content": {maps.PNG: {"schema": FILE}, maps.RAW: {"schema": FILE}},
     }
     return {
@@ -173,7 +174,7 @@ def batch_route(metric: Metric, most: int) -> dict[str, Any]:
         "description": f"Results come in upload order; one failure spoils no other.{pairing}",
         "tags": [metric.title],
         "openapi_extra": _form(dict.fromkeys(metric.batch_fields, files)),
-        "responses": _responses(schema, answer, *REQUEST),
+        "responses": _responses(schema, answer, *REQUEST, "too_many_pixels"),
     }
 
 
@@ -193,10 +194,14 @@ def _score(metric: Metric) -> dict[str, Any]:
     return {"type": "number", "example": metric.example}
 
 
-def _codes(metric: Metric) -> tuple[str, ...]:
+def _codes(*metrics: Metric) -> tuple[str, ...]:
     """What an image or pair may be refused for."""
-    pair = ("size_mismatch",) if len(metric.fields) > 1 else ()
-    return (*ITEM, *pair, *(("score_undefined",) if metric.undefined else ()))
+    own = {
+        "image_too_small": any(metric.minimum_side > 1 for metric in metrics),
+        "size_mismatch": any(len(metric.fields) > 1 for metric in metrics),
+        "score_undefined": any(metric.undefined for metric in metrics),
+    }
+    return (*ITEM, *(code for code, can_be in own.items() if can_be))
 
 
 def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import assume, given, settings
@@ -13,11 +15,17 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from decoding import FORMATS
+from iqa.catalogue import METRICS
 from tests.conftest import RunningService
 from tests.hostile.corpus import photograph
 from tests.hostile.files import encoded
 
 EXAMPLES = 25  # of each call, that are as documented, and as many that are not
+ANY = {
+    *("invalid_request", "upload_too_large", "too_many_pixels", "unsupported_format"),
+    *("overloaded", "deadline_exceeded"),
+}
+"""What every upload may be refused for."""
 PATIENCE = 1.0  # seconds; who allows less rightly gets a 504
 
 # The page says "binary", and cannot say that a picture is meant.
@@ -31,6 +39,30 @@ def test_every_answer_is_as_documented(service: RunningService, subtests: pytest
         for mode in GenerationMode if call.body else [GenerationMode.POSITIVE]:
             with subtests.test(call.label, mode=mode.value):
                 ask(call, mode)
+
+
+def test_a_call_lists_what_it_may_be_refused_for_and_nothing_else(service: RunningService) -> None:
+    paths = httpx.get(f"{service.url}/openapi.json").json()["paths"]
+    named = {path: codes for path, call in paths.items() if (codes := listed(call))}
+    for metric in METRICS:
+        of_item = {"invalid_image", "out_of_memory", "backend_unavailable"}
+        of_item |= {"image_too_small"} if metric.minimum_side > 1 else set()
+        of_item |= {"size_mismatch"} if len(metric.fields) > 1 else set()
+        of_item |= {"score_undefined"} if metric.undefined else set()
+        for end in ("", "map/"):
+            assert named[f"/api/v1/iqa{metric.path}/{end}"] == ANY | of_item
+        assert named[f"/api/v1/iqa{metric.path}/batch/"] == ANY
+    compressed = {"Content-Encoding": "gzip", "Content-Type": "multipart/form-data; boundary=x"}
+    for path in named.keys() - {"/api/v1/iqa/"}:
+        answer = httpx.post(service.url + path, headers=compressed)
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_format")
+
+
+def listed(call: dict[str, Any]) -> set[str]:
+    """The codes of the problems that a path's POST may answer with."""
+    answers = call.get("post", {}).get("responses", {}).values()
+    problems = [answer["content"].get("application/problem+json", {}) for answer in answers]
+    return {code for problem in problems for code in problem.get("examples", {})}
 
 
 # Schemathesis' own decorator for pytest does not know the newest pytest.
