@@ -20,6 +20,8 @@ INFERNO = (
     "fcac11 f9cb35 f2ea69 fcffa4"
 )
 FAST_COMPRESSION = 1
+PLACES = 5  # that are pointed out, of
+TILES = 12  # along the longer side
 
 
 def _palette() -> bytes:
@@ -48,12 +50,31 @@ def answer(metric: Metric, outputs: Outputs, kind: str) -> Response:
         "X-Map-Low": str(low),
         "X-Map-High": str(high),
         "X-Map-Shape": ",".join(map(str, values.shape)),
+        "X-Map-Places": " ".join(",".join(map(str, place)) for place in places(values, low, high)),
     }
     if metric.details and metric.map.with_details:
         terms = outputs[metric.details.output]
         headers["X-Map-Terms"] = ",".join(f"{term:.6f}" for term in terms)
     content = picture(values, low, high) if kind == PNG else values.astype("<f4").tobytes()
     return Response(content, headers=headers, media_type=kind)
+
+
+def places(values: NDArray[np.float32], low: float, high: float) -> list[tuple[int, int, int, int]]:
+    """The tiles of a map `[h, w]` whose means are nearest to `high`: left, top, width, height.
+
+    At most `PLACES`, the one that goes furthest first. Slivers at the edges do not count.
+    """
+    height, width = values.shape
+    side = -(-max(height, width) // TILES)
+    tops, lefts = np.arange(0, height, side), np.arange(0, width, side)
+    sums = np.add.reduceat(np.add.reduceat(values, lefts, axis=1, dtype=np.float64), tops, axis=0)
+    heights, widths = np.minimum(side, height - tops), np.minimum(side, width - lefts)
+    areas = np.outer(heights, widths)
+    ranks = np.where(2 * areas < areas.max(), -np.inf, sums / areas * np.sign(high - low))
+    best = np.argsort(-ranks, axis=None, kind="stable")[:PLACES]
+    rows, columns = np.unravel_index(best[ranks.flat[best] > -np.inf], ranks.shape)
+    tiles = zip(lefts[columns], tops[rows], widths[columns], heights[rows], strict=True)
+    return [(int(x), int(y), int(w), int(h)) for x, y, w, h in tiles]
 
 
 def picture(values: NDArray[np.float32], low: float, high: float) -> bytes:

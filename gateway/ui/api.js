@@ -63,7 +63,7 @@ export async function ask(path, { fields, accept, signal } = {}) {
   let body;
   if (fields) {
     body = new FormData();
-    for (const [name, file] of fields) body.append(name, file, file.name);
+    for (const [name, value] of fields) body.append(name, value);
   }
   for (let attempt = 1; ; attempt++) {
     let response;

@@ -10,6 +10,7 @@ class Metric {
   constructor(described) {
     Object.assign(this, described);
     this.route = described.path.split("/api/v1/iqa/")[1];
+    this.folder = this.route.split("/")[0]; // below it are the metrics that compare the same files
     this.rises = described.direction === "higher is better";
   }
 

@@ -15,6 +15,9 @@ function urlOf(blob) {
   return urls.at(-1);
 }
 
+// Asks for the map of what is shown, once it is wanted.
+let loadMap = null;
+
 // The scores of what is shown, for the report.
 export let seen = { pictures: [], cards: [] };
 
@@ -27,6 +30,8 @@ export async function look(pictures, signal) {
   find("result").hidden = true;
   find("swap").hidden = true;
   find("map-on").checked = false;
+  find("map").removeAttribute("src");
+  loadMap = null;
   find("terms").hidden = true;
   find("look-title").textContent = isPair ? "Two pictures compared" : "One picture";
   const items = pictures.map((file, i) =>
@@ -45,10 +50,14 @@ export async function look(pictures, signal) {
   const own = all.filter((metric) => metric.ofPairs === isPair);
   const single = isPair ? all.filter((metric) => !metric.ofPairs) : [];
   if (own.length + single.length === 0) throw new Refusal("", `This service has no metric of ${isPair ? "pairs" : "single pictures"}.`);
-  const cards = await Promise.all([
-    ...own.map((metric) => pairCard(metric, pictures, signal)),
-    ...single.map((metric) => eachCard(metric, pictures, signal)),
+  const [ownScores, ...each] = await Promise.all([
+    scoresOf(own, pictures, signal),
+    ...(single.length ? pictures.map((file) => scoresOf(single, [file], signal)) : []),
   ]);
+  const cards = [
+    ...own.map((metric) => cardOf(metric, [ownScores.get(metric)])),
+    ...single.map((metric) => cardOf(metric, each.map((scores) => scores.get(metric)))),
+  ];
   signal.throwIfAborted();
   // Of a pair that cannot be compared, the pictures' own scores say nothing.
   if (cards.slice(0, own.length || cards.length).every((card) => card.refusal)) {
@@ -62,36 +71,36 @@ export async function look(pictures, signal) {
   arrange(sizes, pictures.map((file) => file.name));
   const mapped = own.find((metric, i) => metric.map && !cards[i].refusal);
   find("map-control").hidden = !mapped;
-  if (mapped) await showMap(mapped, pictures, signal);
+  if (mapped) loadMap = () => showMap(mapped, pictures, signal);
   const lead = cards.find((card) => !card.refusal);
   return `${lead.metric.name} ${lead.metric.shown(lead.scores[0])}. ${lead.metric.wordsFor(lead.scores[0])}.`;
 }
 
 const fieldsOf = (metric, files) => metric.fields.map((field, i) => [field, files[i]]);
 
-async function scoreOf(metric, files, signal) {
-  const response = await ask(metric.route, { fields: fieldsOf(metric, files), signal });
-  return (await response.json()).score;
+// What each of the metrics says of the files, which are sent once: a score, or a Refusal. Where they
+// are too small for a metric, the others are asked again.
+async function scoresOf(metrics, files, signal) {
+  const outcomes = new Map();
+  const left = metrics.toSorted((a, b) => b.minimum_side - a.minimum_side);
+  while (left.length > 0) {
+    const fields = [...fieldsOf(left[0], files), ["metrics", left.map((metric) => metric.id).join(",")]];
+    try {
+      const { scores } = await (await ask(`${left[0].folder}/`, { fields, signal })).json();
+      for (const metric of left.splice(0)) outcomes.set(metric, scores[metric.id]);
+    } catch (refusal) {
+      if (signal.aborted || !(refusal instanceof Refusal)) throw refusal;
+      const refused = left.splice(0, refusal.code === "image_too_small" ? 1 : left.length);
+      for (const metric of refused) outcomes.set(metric, refusal);
+    }
+  }
+  return outcomes;
 }
 
-// A metric's score of what was chosen, or why there is none.
-async function pairCard(metric, files, signal) {
-  try {
-    return { metric, scores: [await scoreOf(metric, files, signal)] };
-  } catch (refusal) {
-    if (signal.aborted) throw refusal;
-    return { metric, scores: [], refusal };
-  }
-}
-
-// The score of each picture of a pair by a metric that looks at one.
-async function eachCard(metric, files, signal) {
-  try {
-    return { metric, scores: await Promise.all(files.map((file) => scoreOf(metric, [file], signal))) };
-  } catch (refusal) {
-    if (signal.aborted) throw refusal;
-    return { metric, scores: [], refusal };
-  }
+// A metric's scores of what was chosen, or why there is none.
+function cardOf(metric, outcomes) {
+  const refusal = outcomes.find((outcome) => outcome instanceof Refusal);
+  return { metric, scores: refusal ? [] : outcomes, refusal };
 }
 
 function drawCard({ metric, scores, refusal }, index) {
@@ -114,22 +123,27 @@ function drawCard({ metric, scores, refusal }, index) {
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 
 async function showMap(metric, files, signal) {
-  const options = { fields: fieldsOf(metric, files), accept: "image/png", signal };
-  let response;
-  try {
-    response = await ask(`${metric.route}map/`, options);
-  } catch (refusal) {
-    if (signal.aborted) throw refusal;
-    find("map-control").hidden = true; // the scores stand without it
-    return;
-  }
-  await show(find("map"), urlOf(await response.blob()));
-  signal.throwIfAborted();
-  placeMap();
-  if (metric.ofPairs) listPlaces();
-  find("map-note").textContent = sentence(metric.map.summary);
+  loadMap = null;
   find("dark").textContent = metric.map.dark.words;
   find("bright").textContent = metric.map.bright.words;
+  find("places").replaceChildren();
+  find("map-note").textContent = "Computing the map…";
+  let response;
+  try {
+    response = await ask(`${metric.route}map/`, { fields: fieldsOf(metric, files), accept: "image/png", signal });
+    await show(find("map"), urlOf(await response.blob()));
+    signal.throwIfAborted();
+  } catch (refusal) {
+    if (signal.aborted) return;
+    find("map-note").textContent = refusal.message;
+    loadMap = () => showMap(metric, files, signal); // when it is wanted again
+    return;
+  }
+  placeMap();
+  if (metric.ofPairs) {
+    listPlaces(response.headers.get("X-Map-Places").split(" ").map((place) => place.split(",").map(Number)));
+  }
+  find("map-note").textContent = sentence(metric.map.summary);
   const terms = response.headers.get("X-Map-Terms");
   find("terms").hidden = terms === null;
   find("bars").replaceChildren(...(terms?.split(",") ?? []).map(bar));
@@ -148,12 +162,14 @@ function bar(text, scale) {
 async function blame(metric, refusal, items, files, signal) {
   let sentences = [refusal.message];
   if (items.length === 2) {
-    sentences = await Promise.all(files.map((file) =>
-      scoreOf(metric, [file, file], signal).then(() => null, (own) => own.message)));
+    const each = await Promise.all(files.map((file) => scoresOf([metric], [file, file], signal)));
     signal.throwIfAborted();
+    sentences = each.map((outcomes) => outcomes.get(metric).message ?? null);
     if (sentences.every((each) => each === null)) sentences[1] = refusal.message;
   }
   sentences.forEach((text, i) => {
     if (text) items[i].append(element("div", { className: "error", textContent: text }));
   });
 }
+
+find("map-on").addEventListener("change", () => loadMap?.());

@@ -34,7 +34,7 @@ function ofLook() {
     : scores.map((score, i) => [metric.name, metric.shown(score), (scores.length > 1 ? `${["Original", "Distorted"][i]}. ` : "") + metric.wordsFor(score)]));
   const figures = ["under", "over"].map(find).filter((image) => !image.hidden).map((image) => figure(image, image.alt));
   const map = find("map");
-  if (map.naturalWidth && !find("map-control").hidden) {
+  if (map.naturalWidth && find("map-on").checked) {
     figures.push(figure(map, `Map: ${find("dark").textContent} is dark, ${find("bright").textContent} is bright`, "image/png"));
   }
   return [...files, tableOf(["Metric", "Score", "Meaning"], scores), ...figures];

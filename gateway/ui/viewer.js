@@ -4,8 +4,6 @@ import { element, find } from "./format.js";
 
 const LARGEST = 32; // screen pixels for one of the picture's
 const STEP = 1.25;
-const PLACES = 5;
-const TILES = 12; // along the longer side, for the worst places
 
 const stage = find("stage");
 const layers = find("layers");
@@ -96,43 +94,16 @@ export function flip() {
   draw();
 }
 
-// Means of the map's brightness over tiles, the brightest first: `[{ x, y, size }]` in fractions of
-// the map's width and height. The map shows distortion bright.
-function worstTiles() {
-  const longer = Math.max(map.naturalWidth, map.naturalHeight);
-  const shrink = Math.min(1, 2048 / longer);
-  const canvas = element("canvas", {
-    width: Math.max(1, Math.round(map.naturalWidth * shrink)), height: Math.max(1, Math.round(map.naturalHeight * shrink)),
-  });
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(map, 0, 0, canvas.width, canvas.height);
-  const side = Math.max(Math.ceil(Math.max(canvas.width, canvas.height) / TILES), 1);
-  const tiles = [];
-  for (let y = 0; y < canvas.height; y += side) {
-    for (let x = 0; x < canvas.width; x += side) {
-      const [width, height] = [Math.min(side, canvas.width - x), Math.min(side, canvas.height - y)];
-      if (2 * width * height < side * side) continue; // a sliver at the edge
-      const { data } = context.getImageData(x, y, width, height);
-      let sum = 0;
-      for (let i = 0; i < data.length; i += 4) sum += 2 * data[i] + 5 * data[i + 1] + data[i + 2];
-      tiles.push({
-        light: sum / (width * height), x: (x + width / 2) / canvas.width, y: (y + height / 2) / canvas.height, size: side / canvas.width,
-      });
-    }
-  }
-  return tiles.sort((a, b) => b.light - a.light).slice(0, PLACES);
-}
-
-// Buttons that jump to the places where the map is brightest.
-export function listPlaces() {
-  const buttons = worstTiles().map((tile, i) => {
+// Buttons that jump to tiles of the map, `[left, top, width, height]` in its pixels.
+export function listPlaces(tiles) {
+  const inset = [(view.width - map.naturalWidth) / 2, (view.height - map.naturalHeight) / 2];
+  const buttons = tiles.map(([left, top, width, height], i) => {
     const button = element("button", { type: "button", className: "quiet", textContent: i + 1 });
     button.setAttribute("aria-label", `Go to place ${i + 1}`);
     button.addEventListener("click", () => {
-      const inset = [(1 - map.naturalWidth / view.width) / 2, (1 - map.naturalHeight / view.height) / 2];
-      const x = inset[0] + tile.x * (1 - 2 * inset[0]);
-      const y = inset[1] + tile.y * (1 - 2 * inset[1]);
-      view.scale = Math.max(1 / (3 * tile.size), oneToOne(), 1);
+      const x = (inset[0] + left + width / 2) / view.width;
+      const y = (inset[1] + top + height / 2) / view.height;
+      view.scale = Math.max(view.width / (3 * Math.max(width, height)), oneToOne(), 1);
       view.x = stage.clientWidth * (0.5 - x * view.scale);
       view.y = stage.clientHeight * (0.5 - y * view.scale);
       draw();

@@ -36,6 +36,28 @@ def test_values_become_colours_and_what_lies_outside_is_clipped() -> None:
     np.testing.assert_allclose(found[3], middle, atol=2)
 
 
+@pytest.mark.parametrize("shape", [(290, 390), (1, 100), (37, 5), (1, 1), (240, 240)])
+@pytest.mark.parametrize(("low", "high"), [(1, 0), (0, 30)])
+def test_places_are_the_tiles_whose_means_go_furthest(
+    shape: tuple[int, int], low: float, high: float
+) -> None:
+    values = np.random.default_rng(3).normal(size=shape).astype(np.float32)
+    side = -(-max(shape) // 12)
+    tiles = [
+        (left, top, min(side, shape[1] - left), min(side, shape[0] - top))
+        for top in range(0, shape[0], side)
+        for left in range(0, shape[1], side)
+    ]
+    whole = max(width * height for *_, width, height in tiles)
+    means = {
+        (x, y, w, h): values[y : y + h, x : x + w].mean(dtype=np.float64)
+        for x, y, w, h in tiles
+        if 2 * w * h >= whole
+    }
+    expected = sorted(means, key=lambda tile: means[tile], reverse=high > low)[:5]
+    assert maps.places(values, low, high) == expected
+
+
 def test_a_lighter_colour_is_a_higher_value() -> None:
     red, green, blue = np.frombuffer(maps.PALETTE, np.uint8).reshape(256, 3).T.astype(float)
     assert (np.diff(0.2126 * red + 0.7152 * green + 0.0722 * blue) > -0.5).all()

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.conftest import RunningService
 
 
-@pytest.fixture(scope="module")  # its event loop must have ended before asynchronous tests run
+@pytest.fixture(scope="package")  # its event loop must have ended before asynchronous tests run
 def browser() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 import iqa
 from tests.conftest import RunningService, launch, stop, wait_until_ready
-from tests.ui.pictures import brisque_of, choose, pixels
+from tests.ui.pictures import brisque_of, choose, pixels, show_map
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 DARK = {"color_scheme": "dark"}
@@ -69,7 +69,7 @@ def test_one_picture_gets_its_score_in_words_and_its_facts(page: Page, folder: P
         "PNG, 400 \N{MULTIPLICATION SIGN} 300 pixels (0.12 megapixels)"
     )
     expect(page.get_by_role("status")).to_contain_text("BRISQUE")
-    page.get_by_label("Show the map").check()
+    show_map(page)
     shown = page.locator("#map").evaluate("map => [map.naturalWidth, map.naturalHeight]")
     assert shown == [400, 300]
     expect(page.locator(".legend")).to_contain_text("full of contrast")
@@ -89,6 +89,7 @@ def test_a_pair_gets_every_score_and_its_facts(page: Page, folder: Path) -> None
         expect(values).to_have_text([f"{value:.{metric.digits}f}" for value in expected])
     scales = iqa.ms_ssim.score(*pair, details=True).scales
     assert scales is not None
+    show_map(page)
     expect(page.locator("#bars li")).to_have_count(5)
     values = [float(text) for text in page.locator("#bars .number").all_inner_texts()]
     np.testing.assert_allclose(values, scales[0], atol=1e-4)
@@ -98,6 +99,37 @@ def test_a_pair_gets_every_score_and_its_facts(page: Page, folder: Path) -> None
     expect(page.locator("#chosen li").last).to_contain_text(
         f"{8 * sizes[1] / 400 / 300:.2f} bits per pixel"
     )
+
+
+def test_a_pair_is_sent_once_and_again_only_for_its_map(page: Page, folder: Path) -> None:
+    sent: list[str] = []
+    page.on("request", lambda each: sent.append(each.url) if each.method == "POST" else None)
+    choose(page, folder, "original.png", "distorted.jpg")
+    expect(page.locator("#result")).to_be_visible()
+    assert sorted(url.partition("/iqa/")[2] for url in sent) == ["fr/", "nr/", "nr/"]
+    for _ in range(2):
+        show_map(page)
+        page.get_by_label("Show the map").uncheck()
+    assert [url.partition("/iqa/")[2] for url in sent[3:]] == ["fr/ms-ssim/map/"]
+
+
+def test_a_pair_too_small_for_one_metric_gets_the_others(page: Page, folder: Path) -> None:
+    choose(page, folder, "small.png", "small.png")
+    expect(card(page, "MS-SSIM")).to_contain_text("SSIM takes smaller pictures")
+    for title, score in (("SSIM", "1.0000"), ("PSNR", "100.00")):
+        expect(card(page, title).locator("strong")).to_have_text(score)
+
+
+def test_a_map_that_fails_says_why_and_is_asked_for_again(page: Page, folder: Path) -> None:
+    problem = {"code": "deadline_exceeded", "detail": "The answer took too long."}
+    page.route("**/map/", lambda route: route.fulfill(status=504, json=problem))
+    choose(page, folder, "original.png", "distorted.jpg")
+    page.get_by_label("Show the map").check()
+    expect(page.locator("#map-note")).to_contain_text("This took too long")
+    page.unroute("**/map/")
+    page.get_by_label("Show the map").uncheck()
+    show_map(page)
+    expect(page.locator("#places button")).to_have_count(5)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +144,8 @@ def test_a_pair_gets_every_score_and_its_facts(page: Page, folder: Path) -> None
 def test_ms_ssims_words_and_colour_follow_the_score(
     page: Page, folder: Path, score: float, words: str, shade: str
 ) -> None:
-    page.route("**/fr/ms-ssim/", lambda route: route.fulfill(json={"score": score}))
+    scores = {"ms_ssim": score, "ssim": 0.5, "psnr": 30}
+    page.route("**/iqa/fr/", lambda route: route.fulfill(json={"scores": scores}))
     choose(page, folder, "original.png", "distorted.jpg")
     expect(page.locator("#words")).to_contain_text(words)
     expect(page.locator("#score")).to_have_class(shade)
@@ -131,7 +164,7 @@ def test_ms_ssims_words_and_colour_follow_the_score(
 def test_brisques_words_and_colour_follow_the_score(
     page: Page, folder: Path, score: float, words: str, shade: str
 ) -> None:
-    page.route("**/nr/brisque/", lambda route: route.fulfill(json={"score": score}))
+    page.route("**/iqa/nr/", lambda route: route.fulfill(json={"scores": {"brisque": score}}))
     choose(page, folder, "original.png")
     expect(page.locator("#score")).to_have_text(f"{score:.2f}")
     expect(page.locator("#words")).to_contain_text(words)
@@ -192,7 +225,7 @@ def test_a_busy_service_is_asked_again(page: Page, folder: Path) -> None:
         else:
             route.continue_()  # type: ignore[attr-defined]
 
-    page.route("**/nr/brisque/", answer)
+    page.route("**/iqa/nr/", answer)
     choose(page, folder, "original.png")
     expect(page.locator("#score")).to_have_text(f"{brisque_of(folder / 'original.png'):.2f}")
     assert refusals == []
@@ -211,7 +244,7 @@ def test_everything_works_from_the_keyboard(page: Page, folder: Path) -> None:
     assert ring.evaluate("label => getComputedStyle(label).outlineStyle") == "solid"
     # It is the browser's own control that opens the chooser; headless, that sometimes never comes.
     page.locator("#files").set_input_files([folder / "original.png", folder / "distorted.jpg"])
-    expect(page.locator("#places button")).to_have_count(5)
+    expect(page.locator("#result")).to_be_visible()
     tab_to("#stage")
     page.keyboard.press("+")
     assert page.locator("#layers").evaluate("layers => new DOMMatrix(layers.style.transform).a") > 1

@@ -110,15 +110,36 @@ def test_two_selected_rows_are_compared(table: Page, folder: Path) -> None:
     expect(table.locator("#score")).to_have_text(f"{iqa.ms_ssim.score(*pair).values[0]:.4f}")
 
 
-def test_two_folders_are_matched_by_name(page: Page, tmp_path: Path) -> None:
+def drop(page: Page, *paths: Path) -> None:
+    """Let go of files or folders over the page, as the mouse does that drags them there."""
+    session = page.context.new_cdp_session(page)
+    dragged = {"items": [], "files": list(map(str, paths)), "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        event = {"type": kind, "x": 100, "y": 100, "data": dragged}
+        session.send("Input.dispatchDragEvent", event)
+    session.detach()
+
+
+def test_dropped_pictures_are_compared(page: Page, folder: Path) -> None:
+    drop(page, folder / "original.png", folder / "distorted.jpg")
+    expect(page.locator("#chosen li").first).to_contain_text("Original: original.png")
+    pair = [pixels(folder / "original.png")], [pixels(folder / "distorted.jpg")]
+    expect(page.locator("#score")).to_have_text(f"{iqa.ms_ssim.score(*pair).values[0]:.4f}")
+
+
+@pytest.mark.parametrize("way", ["chosen", "dropped"])
+def test_two_folders_are_matched_by_name(page: Page, tmp_path: Path, way: str) -> None:
     picture = Image.fromarray(skimage.data.astronaut()).crop((0, 0, 300, 200))
     for name in ("originals/a", "originals/only", "copies/a", "copies/other"):
         path = (tmp_path / name).with_suffix(".png" if "originals" in name else ".jpg")
         path.parent.mkdir(exist_ok=True)
         picture.save(path)
-    page.get_by_text("Compare two folders").click()
-    page.get_by_label("Folder of originals").set_input_files(tmp_path / "originals")
-    page.get_by_label("Folder of copies").set_input_files(tmp_path / "copies")
+    if way == "dropped":
+        drop(page, tmp_path / "originals", tmp_path / "copies")
+    else:
+        page.get_by_text("Compare two folders").click()
+        page.get_by_label("Folder of originals").set_input_files(tmp_path / "originals")
+        page.get_by_label("Folder of copies").set_input_files(tmp_path / "copies")
     expect(page.get_by_role("status")).to_contain_text("1 of 3 pairs scored")
     pair = [pixels(tmp_path / "originals/a.png")], [pixels(tmp_path / "copies/a.jpg")]
     rows = page.locator("#rows tr")

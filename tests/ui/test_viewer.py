@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import FloatRect, Page, expect
 
-from tests.ui.pictures import choose
+from tests.ui.pictures import choose, show_map
 
 
 @pytest.fixture
 def pair(page: Page, folder: Path) -> Page:
     choose(page, folder, "original.png", "distorted.jpg")
-    expect(page.locator("#places button")).to_have_count(5)
+    expect(page.locator("#result")).to_be_visible()
     return page
 
 
@@ -79,7 +80,7 @@ def test_wheel_and_keys_zoom_and_drag_pans_all_layers(pair: Page) -> None:
     x, y = stage["x"] + stage["width"] / 3, stage["y"] + stage["height"] / 4
     pair.mouse.move(x, y)
     pair.mouse.wheel(0, -600)
-    pair.wait_for_function("document.querySelector('#layers').style.transform.includes('scale(3')")
+    expect(pair.locator("#layers")).to_have_attribute("style", re.compile(r"scale\(3"))
     scale, left, _ = zoom(pair)
     # What is under the pointer stays there.
     assert (x - stage["x"] - left) / scale == pytest.approx(stage["width"] / 3, abs=1)
@@ -126,7 +127,8 @@ def test_two_fingers_zoom(pair: Page) -> None:
 
 
 def test_the_map_lies_over_the_pictures_and_is_bright_where_they_differ(pair: Page) -> None:
-    pair.get_by_label("Show the map").check()
+    show_map(pair)
+    expect(pair.locator("#places button")).to_have_count(5)
     expect(pair.locator(".legend")).to_contain_text("alike")
     expect(pair.locator(".legend")).to_contain_text("different")
     natural = pair.locator("#map").evaluate("map => [map.naturalWidth, map.naturalHeight]")
@@ -147,6 +149,7 @@ def test_the_worst_places_are_those_that_were_damaged(
     damaged.paste(patch.transpose(Image.Transpose.ROTATE_90), (spot[0] - 16, spot[1] - 16))
     damaged.save(tmp_path / "damaged.png")
     page.locator("#files").set_input_files([folder / "original.png", tmp_path / "damaged.png"])
+    show_map(page)
     page.get_by_role("button", name="Go to place 1").click()
     scale, x, y = zoom(page)
     stage = box(page, "#stage")
