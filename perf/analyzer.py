@@ -1,8 +1,7 @@
 """Drives NVIDIA's perf_analyzer against the models and tabulates what it reports.
 
-Real pictures, as pixels and as files, are sent straight to Triton, over gRPC and HTTP, inline and
-through system shared memory, with more and more requests at once. `perf/README.md` says how to get
-the program.
+Real pictures, as pixels and as files, are sent straight to Triton, over gRPC and HTTP, with more
+and more requests at once. `perf/README.md` says how to get the program.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ OUTPUT_BYTES = 64
 PATIENCE = 60  # seconds that perf_analyzer may take besides measuring
 SUFFIX = "_FILE"  # of the inputs that take files
 PROTOCOLS = ("grpc", "http")
-MEMORIES = ("none", "system")
 COLUMNS = {
     "Concurrency": "concurrency",
     "Inferences/Second": "inferences_per_second",
@@ -133,20 +131,22 @@ def parse(report: str) -> list[Row]:
 
 
 def sweep(setup: Setup, scenes: dict[str, list[Pair]]) -> Iterator[Row]:
-    """Rows for every metric, set of scenes, protocol and kind of memory, as they are measured."""
+    """Rows for every metric, set of scenes and protocol, as they are measured.
+
+    All goes inline: with models that have optional inputs perf_analyzer shares no memory.
+    """
     for metric, (name, pairs), sent in product(METRICS, scenes.items(), ("pixels", "files")):
         with tempfile.NamedTemporaryFile("w", suffix=".json") as data:
             json.dump(input_data(metric, pairs, as_files=sent == "files"), data)
             data.flush()
-            for protocol, memory in product(PROTOCOLS, MEMORIES):
+            for protocol in PROTOCOLS:
                 about = {
                     "model": metric.name,
                     "pictures": name,
                     "sent": sent,
                     "protocol": protocol,
-                    "memory": memory,
                 }
-                for row in analyze(metric, setup, protocol, memory, Path(data.name)):
+                for row in analyze(metric, setup, protocol, "none", Path(data.name)):
                     yield about | row
 
 

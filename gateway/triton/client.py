@@ -129,7 +129,7 @@ class TritonClient:
     @property
     def shares_memory(self) -> bool:
         """Whether pixels reach Triton through shared memory, as far as that was tried."""
-        return self._memory.is_shared
+        return self._memory.may_be_shared
 
     async def slot(self, size: int, patience: float) -> Slot:
         """Wait for a slot of `size` bytes; the caller releases it.

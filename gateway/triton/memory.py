@@ -70,7 +70,7 @@ class PixelMemory:
         self._large = Region(large_bytes, shared=False)  # takes no memory until it is written
 
     @property
-    def is_shared(self) -> bool:
+    def may_be_shared(self) -> bool:
         """Whether Triton reads what lies here, as far as that was tried."""
         return self._shares and self._region.key is not None
 
