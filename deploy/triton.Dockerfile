@@ -19,7 +19,6 @@ ARG SIMD_LEVELS=v3,v4
 # hadolint ignore=DL3013
 RUN --mount=type=bind,target=/src,rw \
     pip install --no-cache-dir --break-system-packages "/src${EXTRA:+[${EXTRA}]}" \
-    && mkdir /opt/iqa-kernels \
     && NUMBA_CACHE_DIR=/opt/iqa-kernels python3 -m iqa.warm_up --level "$SIMD_LEVELS"
 
 COPY model_repository /models
@@ -30,7 +29,7 @@ COPY --chmod=755 deploy/iqa-triton /usr/local/bin/iqa-triton
 ENV HOME=/tmp \
     MALLOC_MMAP_THRESHOLD_=33554432 \
     MALLOC_TRIM_THRESHOLD_=134217728 \
-    NUMBA_CACHE_DIR=/tmp/kernels
+    NUMBA_CACHE_DIR=/opt/iqa-kernels
 
 USER 1000:1000
 EXPOSE 8100 8101 8102
