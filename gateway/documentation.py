@@ -28,7 +28,7 @@ SENTENCES = {
     "image_too_small": "SSIM needs sides of at least 11 pixels, not 8. PSNR takes smaller "
     "pictures.",
     "size_mismatch": "Send images of the same size, not 768x512 and 512x768.",
-    "score_undefined": "BRISQUE is undefined on an image without contrast.",
+    "score_undefined": "BRISQUE is undefined on an image that is equally bright everywhere.",
     "upload_too_large": "Send a file of at most 134217728 bytes (IQA_MAX_UPLOAD_BYTES).",
     "too_many_pixels": "Send an image of at most 103000000 pixels.",
     "unsupported_format": "Send an image in one of these formats: JPEG, PNG, WEBP, BMP, TIFF, ...",

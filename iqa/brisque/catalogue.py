@@ -7,7 +7,21 @@ import math
 from iqa.brisque import cpu
 from iqa.brisque.contrast import local_contrast
 from iqa.brisque.features import FEATURES, MINIMUM_SIDE
+from iqa.images import Image, luma
 from iqa.metric import Baseline, Details, Map, Metric
+
+
+def _undefined(image: Image) -> str:
+    """Why an image has no score; asked only about those that have none."""
+    grey = luma(image)
+    if grey.min() == grey.max():
+        return "BRISQUE is undefined on an image that is equally bright everywhere."
+    return (
+        "BRISQUE is undefined on an image so regular that, in some direction, no two neighbouring "
+        "pixels lie on opposite sides of their local means, or all do, at full or at half size: "
+        "fine stripes or a checkerboard."
+    )
+
 
 BRISQUE = Metric(
     name="brisque",
@@ -41,7 +55,7 @@ BRISQUE = Metric(
         bright=3,
         words=("even", "full of contrast"),
     ),
-    undefined=lambda _: "BRISQUE is undefined on an image without contrast.",
+    undefined=_undefined,
     provenance={
         "weights_source": "allmodel of the BRISQUE release, "
         "https://live.ece.utexas.edu/research/Quality/index_algorithms.htm",

@@ -85,7 +85,7 @@ def _add_seam(kept: Floats, row: int, above: int, width: int, sums: Array) -> No
 def join(
     kept: Floats, height: int, width: int, tables: Array, regressor: Array,
     item: int, features: Array, values: Array,
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
     """Features and score of an image from what `sweep` kept of its strips.
 
     Args:
@@ -95,8 +95,11 @@ def join(
         regressor: see `regressor.regress`.
         item: which one of the batch it is.
         features, values: `[N, 36]` and `[N]` get the features and the score.
+
+    Returns:
+        whether a fit is a tie, which sums in float64 must decide.
     """
-    out = features[item]
+    tie, out = False, features[item]
     strips, columns, rows = len(kept) // kept_size(width), width, height
     for scale in range(SCALES):
         place = strip_sums(0, scale, width)
@@ -110,8 +113,9 @@ def join(
             row = strip_row(strip, 0, scale, width)
             above = strip_row((strip - 1) % strips, 1, scale, width)
             _add_seam(kept, row, above, columns, sums)
-        fit(sums, rows * columns, tables, out[HALF * scale : HALF * scale + HALF])
+        tie |= fit(sums, rows * columns, tables, out[HALF * scale : HALF * scale + HALF])
         rows, columns = (rows + 1) // 2, (columns + 1) // 2
     if np.isnan(out[0]) or np.isnan(out[HALF]):
         out[:] = np.nan
     values[item] = regress(out, regressor)
+    return tie

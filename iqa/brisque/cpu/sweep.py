@@ -104,7 +104,7 @@ def sweep(
     pixels: Image, height: int, width: int, strip: int, first: int, last: int,
     memory: Floats, kept: Floats, tables: Array, regressor: Array,
     item: int, features: Array, values: Array,
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
     """Sums of a strip of an image, each row with itself and all but the first with the one above.
 
     Args:
@@ -116,6 +116,9 @@ def sweep(
             coefficients of each scale.
         tables, regressor, item, features, values: see `join`, which is done at once where there is
             but one strip.
+
+    Returns:
+        what `join` does, where it is done at once.
     """
     half_height = (height + 1) // 2
     lines, rest = lines_in(memory, width)
@@ -153,4 +156,5 @@ def sweep(
     _keep_sums(full, kept, strip_sums(strip, 0, width))
     _keep_sums(half, kept, strip_sums(strip, 1, width))
     if len(kept) == kept_size(width):
-        join(kept, height, width, tables, regressor, item, features, values)
+        return join(kept, height, width, tables, regressor, item, features, values)
+    return False

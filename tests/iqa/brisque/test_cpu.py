@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 from iqa import brisque
 from iqa.brisque import cpu, reference, regressor
 from iqa.brisque.cpu.rows import LANES, PHASES
+from iqa.brisque.cpu.ties import exact_sums
 from iqa.images import Image as Pixels
+from iqa.images import luma, row_major
 from tests.iqa.content import KINDS, PHOTOGRAPHS, photograph, picture
 
 TOLERANCE = 0.02  # of the design, on any content
+# Seeds of noise in which a ratio lies within 5e-10 of the middle between two fits.
+TIES = (1120, 27179)
 kinds = st.sampled_from(sorted(KINDS))
 seeds = st.integers(0, 2**32 - 1)
 pictures = st.builds(
@@ -93,6 +97,24 @@ def test_no_bit_of_a_large_image_depends_on_threads() -> None:
     scores = [brisque.score([image], details=True, threads=threads) for threads in (1, 2, 3, 7)]
     assert len({each.features.tobytes() for each in scores if each.features is not None}) == 1
     assert len({each.values.tobytes() for each in scores}) == 1
+
+
+@pytest.mark.parametrize("seed", TIES)
+def test_ties_are_decided_in_float64(seed: int) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (16, 17, 1), dtype=np.uint8)
+    scores = brisque.score([image], details=True)
+    assert scores.features is not None
+    np.testing.assert_allclose(scores.features[0], reference.features(image), rtol=1e-9)
+    assert scores.values[0] == pytest.approx(reference_score(image), rel=1e-9)
+
+
+@given(pictures)
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_sums_in_float64_are_those_of_the_reference(image: Pixels) -> None:
+    full = luma(image).astype(np.float64)
+    expected = [reference.moments(full), reference.moments(reference.halve(full))]
+    sums = exact_sums(row_major(image), image.shape)
+    np.testing.assert_allclose(sums, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_grey_and_equal_channels_are_one_picture() -> None:
