@@ -75,17 +75,16 @@ class Pipeline:
     async def score(self, item: Item) -> Answer:
         """What the models make of an item.
 
-        Work that has begun is not cancelled: when the deadline passes the caller is told, while
-        what a decoder writes or Triton reads is not pulled from under it.
+        Who waits may be cancelled at any time. Work that has begun is not: what a decoder writes
+        or Triton reads is not pulled from under it.
 
         Raises:
             Problem: any of the contract's.
             ClientDisconnect: the client hung up before the work was handed to Triton.
         """
         try:
-            async with item.caller.deadline.enforced():
-                await self._open(item)
-                return await self._add(item)
+            await self._open(item)
+            return await self._add(item)
         except DecodingError as error:
             remedy = " IQA_MAX_PIXELS sets the limit." if error.code == "too_many_pixels" else ""
             raise Problem(error.code, error.message + remedy) from error

@@ -21,13 +21,14 @@ from gateway.deadline import Deadline
 from gateway.describe import describe
 from gateway.http import forms
 from gateway.http.problems import Problem
-from gateway.http.uploads import HEADER_BYTES, Upload, UploadLimits, read_uploads
+from gateway.http.uploads import HEADER_BYTES, UploadLimits, read_uploads
 from gateway.item import SCORE, Answer, Caller, Item
 from gateway.observability.metrics import PROBLEMS
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.source import Source
 from gateway.triton.client import TritonClient
+from gateway.triton.messages import Outputs
 from iqa.metric import Metric
 from iqa.simd.levels import level
 
@@ -64,18 +65,14 @@ class Handlers:
     async def single(self, request: Request) -> Response:
         """Answer `{"score": ...}` for one image or pair."""
         with self._caller(request, self._limits) as caller:
-            uploads = await self._read(request, self._limits, caller)
-            answer = await self._score(uploads, caller, [self._metric], (SCORE,))
-            return JSONResponse({"score": _score(answer, self._metric)})
+            answer = await self._answer(request, caller)
+            return JSONResponse({"score": _score(answer[self._metric.name])})
 
     async def several(self, request: Request) -> Response:
         """Answer `{"scores": {...}}` of one image or pair by several metrics."""
         with self._caller(request, self._limits) as caller:
-            uploads = await self._read(request, self._limits, caller)
-            metrics = self._chosen(forms.text(uploads, "metrics"))
-            answer = await self._score(uploads, caller, metrics, (SCORE,))
-            scores = {metric.name: _score(answer, metric) for metric in metrics}
-            return JSONResponse({"scores": scores})
+            answer = await self._answer(request, caller, may_choose=True)
+            return JSONResponse({"scores": {name: _score(of) for name, of in answer.items()}})
 
     async def map(self, request: Request) -> Response:
         """Answer the map of one image or pair: where the score comes from."""
@@ -85,27 +82,26 @@ class Handlers:
         if metric.details and metric.map and metric.map.with_details:
             wanted.append(metric.details.output)
         with self._caller(request, self._limits) as caller:
-            uploads = await self._read(request, self._limits, caller)
-            answer = await self._score(uploads, caller, [metric], wanted)
+            answer = await self._answer(request, caller, wanted)
             return await asyncio.to_thread(maps.answer, metric, answer[metric.name], kind)
 
     async def batch(self, request: Request) -> Response:
         """Answer `{"results": [...]}`, an entry for each image or pair in upload order."""
         with self._caller(request, self._batch_limits) as caller:
-            uploads = await self._read(request, self._batch_limits, caller)
-            fields, most = self._metric.batch_fields, self._settings.max_batch
-            groups = forms.items(uploads, fields, most)
-            uses = Counter(id(upload) for group in groups for upload in group)
-            sources = {
-                id(upload): Source(upload.data, is_shared=uses[id(upload)] > 1)
-                for group in groups
-                for upload in group
-            }
-            items = [
-                Item(caller, [self._metric], [sources[id(upload)] for upload in group])
-                for group in groups
-            ]
             async with caller.deadline.enforced():
+                uploads = await read_uploads(request, self._batch_limits, caller.room.hold)
+                fields, most = self._metric.batch_fields, self._settings.max_batch
+                groups = forms.items(uploads, fields, most)
+                uses = Counter(id(upload) for group in groups for upload in group)
+                sources = {
+                    id(upload): Source(upload.data, is_shared=uses[id(upload)] > 1)
+                    for group in groups
+                    for upload in group
+                }
+                items = [
+                    Item(caller, [self._metric], [sources[id(upload)] for upload in group])
+                    for group in groups
+                ]
                 await self._pipeline.admit(items)
             names = [group[-1].filename or "" for group in groups]
             results = await asyncio.gather(*map(self._result, items, names))
@@ -118,10 +114,6 @@ class Handlers:
         with self._admission.admit(declared_bytes=_declared(request, limits)) as room:
             yield Caller(deadline, room, request.state.request_id)
 
-    async def _read(self, request: Request, limits: UploadLimits, caller: Caller) -> list[Upload]:
-        async with caller.deadline.enforced():
-            return await read_uploads(request, limits, caller.room.hold)
-
     def _chosen(self, names: str) -> list[Metric]:
         """The metrics of these names, separated by commas; all where none is given."""
         listed = dict.fromkeys(name.strip() for name in names.split(",") if name.strip())
@@ -130,26 +122,32 @@ class Handlers:
             raise Problem("invalid_request", f"There is no metric {unknown[0]} here, but {known}.")
         return [self._metrics[name] for name in listed] or list(self._metrics.values())
 
-    async def _score(
+    async def _answer(
         self,
-        uploads: Sequence[Upload],
+        request: Request,
         caller: Caller,
-        metrics: Sequence[Metric],
-        outputs: Sequence[str],
+        outputs: Sequence[str] = (SCORE,),
+        *,
+        may_choose: bool = False,
     ) -> Answer:
-        files = forms.item(uploads, self._metric.fields)
-        item = Item(caller, metrics, [Source(file.data) for file in files], outputs)
+        """What the models make of the one image or pair of a request."""
         async with caller.deadline.enforced():
+            uploads = await read_uploads(request, self._limits, caller.room.hold)
+            names = forms.text(uploads, "metrics") if may_choose else ""
+            files = forms.item(uploads, self._metric.fields)
+            sources = [Source(file.data) for file in files]
+            item = Item(caller, self._chosen(names), sources, outputs)
             await self._pipeline.admit([item])
-        return await self._pipeline.score(item)
+            return await self._pipeline.score(item)
 
     async def _result(self, item: Item, filename: str) -> dict[str, str | float]:
         try:
-            answer = await self._pipeline.score(item)
+            async with item.caller.deadline.enforced():
+                answer = await self._pipeline.score(item)
         except Problem as problem:
             PROBLEMS.labels(problem.code).inc()
             return {"filename": filename, "error": str(problem)}
-        return {"filename": filename, "score": _score(answer, self._metric)}
+        return {"filename": filename, "score": _score(answer[self._metric.name])}
 
 
 class Direct(APIRoute):
@@ -241,5 +239,5 @@ def _declared(request: Request, limits: UploadLimits) -> int:
     return min(int(declared), limits.body_bytes) if declared.isdecimal() else 0
 
 
-def _score(answer: Answer, metric: Metric) -> float:
-    return float(answer[metric.name][SCORE][0])  # finite: it would be an error otherwise
+def _score(outputs: Outputs) -> float:
+    return float(outputs[SCORE][0])  # finite: it would be an error otherwise

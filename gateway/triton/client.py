@@ -104,6 +104,7 @@ class TritonClient:
     async def close(self) -> None:
         """Disconnect and remove the shared memory; every inference has ended."""
         await self._memory.close()
+        del self._memory  # at once, as it is large, instead of when garbage is collected
         await self._channel.close()
         self._bulky_channel.close()
         self._threads.shutdown()
