@@ -16,7 +16,7 @@ from pathlib import Path
 
 from launcher.failure import LaunchError
 
-LOAD_FAILURE = re.compile(r"failed to load '(?P<model>[^']+)'.*?: (?P<reason>[^\n]*)")
+LOAD_FAILURE = re.compile(r"failed to load '(?P<model>[^']+)'.*?: (?P<reason>.*?)\"?$")
 SCORES_ON = re.compile(r"\] \"?(?P<what>\w+ scores on [^\"]+)")  # what each model says
 ANSWERED_ALL = re.compile("All models are stopped, unloading models")
 

@@ -66,6 +66,11 @@ def test_a_model_that_cannot_be_loaded_is_named_with_the_reason(tmp_path: Path) 
     assert "there_is_no_such_module" in message
 
 
+def test_a_variant_for_gpus_says_that_there_is_none(tmp_path: Path) -> None:
+    service = launch(tmp_path / "log", "--model-config-name=gpu", CUDA_VISIBLE_DEVICES="")
+    assert failure(service).endswith("has kind KIND_GPU but no GPUs are available")
+
+
 def test_a_missing_repository_is_named(tmp_path: Path) -> None:
     message = failure(launch(tmp_path / "log", f"--model-repository={tmp_path}/none"))
     assert f"{tmp_path}/none" in message
