@@ -16,7 +16,7 @@ from gateway.observability.metrics import IN_FLIGHT, MEGAPIXELS
 
 Result = TypeVar("Result")
 
-SPEED = 130_000_000  # pixels that a core decodes (JPEG) and scores in a second, about
+SPEED = 80_000_000  # pixels that a worker with a core decodes (JPEG) and scores in a second, about
 
 
 class Admission:
