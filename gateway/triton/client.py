@@ -30,7 +30,7 @@ from gateway.triton.slots import Slot
 
 logger = logging.getLogger(__name__)
 
-INFER = "inference.GRPCInferenceService/ModelInfer"
+INFER = "/inference.GRPCInferenceService/ModelInfer"
 CONTROL_TIMEOUT = 5  # seconds, for calls that run no model
 BULKY_CALLS = 64  # at once; more wait for a thread
 
@@ -98,7 +98,9 @@ class TritonClient:
         )
         # grpc.aio copies messages on the event loop: those with pixels in them go another way.
         self._bulky_channel = grpc.insecure_channel(self._target, options=self._options)
-        self._infer_bulky = GRPCInferenceServiceStub(self._bulky_channel).ModelInfer
+        self._infer_bulky = self._bulky_channel.unary_unary(
+            INFER, response_deserializer=protocol.ModelInferResponse.FromString
+        )
         self._threads = ThreadPoolExecutor(BULKY_CALLS, thread_name_prefix="infer")
 
     async def close(self) -> None:
@@ -185,7 +187,9 @@ class TritonClient:
             refer(request, tensors, slot)
             try:
                 if has_map(request):
-                    return await self._in_thread(partial(self._infer_bulky, request))
+                    return await self._in_thread(
+                        partial(self._infer_bulky, request.SerializeToString())
+                    )
                 return outputs_of(await self._control.ModelInfer(request))
             except grpc.RpcError as error:
                 if is_last or "Unable to find shared memory region" not in (error.details() or ""):

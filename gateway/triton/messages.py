@@ -14,6 +14,7 @@ from gateway.triton.slots import Slot
 
 DATA_TYPES = {"FP32": np.dtype("<f4")}
 FILE = "_FILE"  # ends the names of inputs that take a file in the place of pixels
+RAW_INPUT = bytes([protocol.ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER << 3 | 2])  # its tag
 URGENT = 1  # of the models' two levels of priority; all other requests are of the second one
 Outputs = dict[str, NDArray[np.float32]]  # by name
 
@@ -73,15 +74,21 @@ def refer(request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: 
         given.parameters["shared_memory_byte_size"].int64_param = prod(tensor.shape)
 
 
-def inline(
-    request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: Slot
-) -> protocol.ModelInferRequest:
-    """Copy the slot's bytes into the request; returns it."""
-    for given, tensor in zip(request.inputs, tensors, strict=True):
+def inline(request: protocol.ModelInferRequest, tensors: Sequence[Tensor], slot: Slot) -> bytes:
+    """The request on the wire with the slot's pixels in it.
+
+    Protobuf would copy them three times and let no other thread run meanwhile, the event loop's
+    neither. A message may be written as two, one after the other, and `join` of large buffers
+    holds nobody up.
+    """
+    for given in request.inputs:
         given.parameters.clear()
+    parts: list[bytes | memoryview] = [request.SerializeToString()]
+    for tensor in tensors:
         end = tensor.start + prod(tensor.shape)
-        request.raw_input_contents.append(slot.memory[tensor.start : end].tobytes())
-    return request
+        pixels = slot.memory[tensor.start : end].data
+        parts += [RAW_INPUT, _varint(len(pixels)), pixels]
+    return b"".join(parts)
 
 
 def outputs_of(response: protocol.ModelInferResponse) -> Outputs:
@@ -90,3 +97,12 @@ def outputs_of(response: protocol.ModelInferResponse) -> Outputs:
         output.name: np.frombuffer(raw, DATA_TYPES[output.datatype]).reshape(output.shape)
         for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
     }
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits in a byte, the lowest first; the eighth says that more follow."""
+    octets = bytearray()
+    while number > 0x7F:
+        octets.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*octets, number])
