@@ -142,8 +142,10 @@ class Service:
     def _end_triton(self, triton: Child) -> None:
         """Let it answer what it has; to unload its models would take it four seconds more."""
         triton.terminate()
-        traces = bool(tracing.triton_options())  # which it sends at its very end
-        triton.wait(10, enough=None if traces else tritonserver.ANSWERED_ALL)
+        if tracing.triton_options():  # it sends traces at its very end, all models unloaded
+            triton.wait(30)
+        else:
+            triton.wait(10, enough=tritonserver.ANSWERED_ALL)
         time.sleep(POLL)  # its last answer is on the way
         triton.kill()
 
