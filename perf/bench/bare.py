@@ -61,7 +61,7 @@ def _loop(calls: Sequence[Call], start: float, seconds: float) -> tuple[list[flo
             simplejpeg.decode_jpeg(file, "RGB", buffer=buffer)
             for file, buffer in zip(call.files, buffers, strict=True)
         ]
-        if abs(score(model, *images) - call.expected) > TOLERANCE:
+        if not abs(score(model, *images) - call.expected) <= TOLERANCE:
             raise WrongAnswerError(f"expected {call.expected}")
 
     run_one()

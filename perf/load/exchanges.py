@@ -59,7 +59,7 @@ class Exchange:
                 self._check_scores(json.loads(body))
             else:
                 self._check_problem(status, content_type, json.loads(body))
-        except (ValueError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # any JSON
             answer = f"{status} {body[:300]!r}"
             raise WrongAnswerError(f"{self.path}: {answer}, not {self.expected}") from error
 
@@ -71,7 +71,7 @@ class Exchange:
             code = result.get("error", "").partition(":")[0]
             if code in CLEAR:
                 raise RefusedError(code)
-            if abs(result["score"] - expected) > TOLERANCE:
+            if not abs(result["score"] - expected) <= TOLERANCE:  # nan is no score
                 raise ValueError("score")
 
     def _check_problem(self, status: int, content_type: str, problem: dict[str, object]) -> None:

@@ -185,5 +185,5 @@ def _check(status: int, body: bytes, expected: float, tolerance: float) -> None:
     if status != 200:
         raise RefusedError(f"{status} {body.decode(errors='replace')}")
     score = json.loads(body)["score"]
-    if abs(score - expected) > tolerance:
+    if not abs(score - expected) <= tolerance:  # nan is no score
         raise WrongAnswerError(f"score {score}, expected {expected}")

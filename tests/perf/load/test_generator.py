@@ -4,7 +4,6 @@ import json
 import threading
 from contextlib import contextmanager
 from email.parser import BytesParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -13,43 +12,26 @@ from iqa.catalogue import metric
 from perf.load.calls import Call, calls, score
 from perf.load.generator import Meter, RefusedError, WrongAnswerError, ask, measure
 from perf.load.pictures import picture_set, read_pixels
+from tests.perf.load.serving import serving
 
 METER = Meter(cpu_seconds=lambda: 0.0, memory=lambda: 0)
 
 
 @contextmanager
-def serving(answer):
+def serving_scores(answer):
     """A server on a free port; `answer` makes status and score of path and form fields."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answered(path, headers, body):
+        head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
+        fields = {
+            part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
+            for part in BytesParser().parsebytes(head + body).get_payload()
+        }
+        status, value = answer(path, fields)
+        return status, "application/json", json.dumps({"score": value}).encode()
 
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
-            parts = BytesParser().parsebytes(head + body).get_payload()
-            fields = {
-                part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
-                for part in parts
-            }
-            status, value = answer(self.path, fields)
-            text = json.dumps({"score": value}).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_):
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 64
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
+    with serving(answered) as port:
+        yield port
 
 
 BRISQUE, MS_SSIM = metric("brisque"), metric("ms_ssim")
@@ -68,7 +50,7 @@ def test_a_request_has_the_route_and_the_fields_of_its_metric():
         seen.append((path, fields))
         return 200, 0.5
 
-    with serving(answer) as port:
+    with serving_scores(answer) as port:
         ask(port, Call(MS_SSIM, (b"one", b"two"), 0.5), 0)
     assert seen == [
         ("/api/v1/iqa/fr/ms-ssim/", {"original_image": b"one", "distorted_image": b"two"})
@@ -92,7 +74,7 @@ def test_every_client_has_one_request_on_its_way_and_each_picture_its_turn():
             waiting -= 1
         return by_number(path, fields)
 
-    with serving(answer) as port:
+    with serving_scores(answer) as port:
         result = measure(port, NUMBERED, METER, clients=4, seconds=0.2, tolerance=0)
     assert result.clients == most == 4
     assert waiting == 0, "a measurement ends with its last answer"
@@ -109,14 +91,14 @@ def test_a_bad_answer_ends_the_measurement(status, value, error):
     def answer(path, fields):
         return (status, value) if fields["image"] == FILES[2] else by_number(path, fields)
 
-    with serving(answer) as port, pytest.raises(error):
+    with serving_scores(answer) as port, pytest.raises(error):
         measure(port, NUMBERED, METER, clients=2, seconds=0.1, tolerance=0.01)
-    with serving(answer) as port, pytest.raises(error):
+    with serving_scores(answer) as port, pytest.raises(error):
         ask(port, NUMBERED[2], 0.01)
 
 
 def test_a_service_that_is_not_there_is_an_error():
-    with serving(by_number) as port:
+    with serving_scores(by_number) as port:
         pass
     with pytest.raises(OSError, match=r"refused|reset"):
         measure(port, NUMBERED, METER, clients=2, seconds=0.1, tolerance=0)
