@@ -188,6 +188,16 @@ def tiff(*entries: tuple[int, int, int, int]) -> memoryview:
     return memoryview(b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + directory + bytes(4))
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_picture_may_have_just_as_many_pixels_as_is_said(format_: str) -> None:
+    data = encode(picture(40, 50), format_)
+    opened = open_picture(data, max_pixels=40 * 50)
+    assert (opened.height, opened.width) == (40, 50)
+    with pytest.raises(DecodingError, match="at most 1999 pixels") as caught:
+        open_picture(data, max_pixels=40 * 50 - 1)
+    assert caught.value.code == "too_many_pixels"
+
+
 @pytest.mark.parametrize(
     ("entries", "code"),
     [

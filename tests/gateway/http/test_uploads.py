@@ -70,6 +70,16 @@ async def test_limits_name_what_they_limit() -> None:
             await read(body + b"--XX--\r\n")
 
 
+async def test_what_is_as_large_as_may_be_is_taken() -> None:
+    (upload,) = await read(part("a", b"x" * LIMITS.file_bytes) + b"--XX--\r\n")
+    assert len(upload.data) == LIMITS.file_bytes
+    assert len(await read(part("a", b"1") * LIMITS.files + b"--XX--\r\n")) == LIMITS.files
+    end = b"--XX--\r\n"
+    filled = part("a", b"1") + end
+    filled += b"x" * (LIMITS.body_bytes - len(filled))
+    assert len(await read(filled, content_length=str(LIMITS.body_bytes))) == 1
+
+
 async def test_a_compressed_body_is_refused() -> None:
     for encoding in ("gzip", "deflate"):
         code = await code_of(b"", content_encoding=encoding)
