@@ -36,7 +36,7 @@ async def tally_of(
 
 async def test_right_answers_are_right() -> None:
     counted = await tally_of(lambda *_: scored(0.5), requests=3)
-    assert counted == Tally(right=counted.total)
+    assert counted.right == counted.total >= 3
 
 
 async def test_a_wrong_score_is_wrong_and_nothing_else() -> None:
