@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from iqa import brisque, ms_ssim
+from iqa.catalogue import METRICS
+from iqa.metric import Metric
 from iqa.ms_ssim.pooling import MINIMUM_SIDE
 from perf.load.pictures import HEIGHT, WIDTH, Pixels, picture_set, read_pixels
 
@@ -71,35 +72,41 @@ class Task:
 
     Attributes:
         scores: of a batch on a device.
-        unit: of its rate.
         bytes_per_pixel: that it reads.
         tolerance: the most by which GPU and CPU may differ.
     """
 
     scores: Callable[[Batch, str], Scores]
-    unit: str
     bytes_per_pixel: int
     tolerance: float
 
 
-# A shape that lies between two entries of the authors' grid may fall on the one or the other, which
-# moves a score by up to 0.03; any other difference is below 0.01.
-BRISQUE_TOLERANCE = 0.05
+def _task(metric: Metric, *, grey: bool = False) -> Task:
+    """A metric of RGB pictures or pairs, or of their green alone."""
 
-TASKS = {
-    "brisque": Task(
-        lambda batch, device: brisque.score(batch.grey, device=device).values,
-        "images/s", 1, BRISQUE_TOLERANCE,
-    ),
-    "brisque RGB": Task(
-        lambda batch, device: brisque.score(batch.distorted, device=device).values,
-        "images/s", 3, BRISQUE_TOLERANCE,
-    ),
-    "ms_ssim": Task(
-        lambda batch, device: ms_ssim.score(batch.originals, batch.distorted, device=device).values,
-        "pairs/s", 6, 1e-5,
-    ),
-}  # fmt: skip
+    def images(batch: Batch) -> tuple[Sequence[Any], ...]:
+        if len(metric.inputs) == 2:
+            return batch.originals, batch.distorted
+        return (batch.grey if grey else batch.distorted,)
+
+    return Task(
+        lambda batch, device: metric.score(*images(batch), device=device).values,
+        len(metric.inputs) * (1 if grey else 3),
+        metric.tolerance,
+    )
+
+
+def _tasks() -> dict[str, Task]:
+    """Each metric; one that looks at luma alone is given one plane, and beside that RGB."""
+    tasks = {}
+    for metric in METRICS:
+        tasks[metric.name] = _task(metric, grey=metric.luma_only)
+        if metric.luma_only:
+            tasks[f"{metric.name} RGB"] = _task(metric)
+    return tasks
+
+
+TASKS = _tasks()
 
 
 def batches(count: int = BATCH, width: int = WIDTH, height: int = HEIGHT) -> tuple[Batch, Batch]:

@@ -11,7 +11,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-UNITS = {"brisque": "images/s", "brisque RGB": "images/s", "ms_ssim": "pairs/s"}
+from iqa import catalogue
+
+
+def unit(task: str) -> str:
+    """Unit of a task's rate; its name begins with that of its metric."""
+    inputs = catalogue.metric(task.partition(" ")[0]).inputs
+    return "images/s" if len(inputs) == 1 else "pairs/s"
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,7 @@ class Row:
     """One measurement.
 
     Attributes:
-        metric: a key of `UNITS`.
+        metric: a key of `check.TASKS`.
         batch: which pictures, or "Triton" where requests were sent to a server.
         subject: what was timed: "ours" (calls, one after the other), "ours, GPU time", "piq",
             "memory bandwidth", or the kind of shared memory.
@@ -37,7 +43,7 @@ class Overhead:
     """Where the time of a call goes.
 
     Attributes:
-        metric: a key of `UNITS`.
+        metric: a key of `check.TASKS`.
         batch: pictures or pairs in a call.
         call: seconds that it takes.
         device: seconds of it that the GPU works, by kernel and copy.
@@ -84,7 +90,7 @@ class Report:
         lines.append("| --- | --- | --- | ---: |")
         lines += [
             f"| {row.metric} | {row.batch} | {row.subject} | "
-            f"{row.per_second:,.0f} {UNITS[row.metric]} |"
+            f"{row.per_second:,.0f} {unit(row.metric)} |"
             for row in self.rows
         ]
         lines += ["", *(f"- {verdict}" for verdict in self.verdicts)]
@@ -126,6 +132,6 @@ class Report:
             names = [f"{row.batch}: {row.subject}" for row in rows]
             axes.barh(names, [row.per_second for row in rows])
             axes.invert_yaxis()
-            axes.set(xscale="log", xlabel=UNITS[metric], title=metric)
+            axes.set(xscale="log", xlabel=unit(metric), title=metric)
         figure.suptitle(f"{self.device}, {self.date}")
         figure.savefig(path, dpi=120)

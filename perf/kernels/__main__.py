@@ -1,5 +1,7 @@
 """The CPU kernels against other packages: `python -m perf.kernels [--json FILE] [--output DIR]`.
 
+With `--level v3,v4` the kernels at these levels against each other instead, see `levels`.
+
 Prints tables and writes kernels.csv and kernels.png. Everything runs on one thread, on 768x512
 uint8 pixels in memory. The contenders take turns within each round, and a ratio is the median over
 the rounds of its two times in the same round, so that it holds on a machine that others use too.
@@ -24,8 +26,10 @@ import numpy as np
 
 from iqa import brisque, ms_ssim
 from iqa.images import Image
+from iqa.simd.levels import available
 from iqa.warm_up import warm_up
 from perf.kernels.contenders import Contender, contenders, disagreements
+from perf.kernels.levels import print_comparison
 from perf.load.pictures import picture_set, read_pixels
 
 mpl.use("Agg")
@@ -200,8 +204,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write ratios and rows here")
     parser.add_argument("--output", type=Path, default=Path("build/kernels"), metavar="DIR")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of the comparison")
+    parser.add_argument("--level", help="compare these levels, such as v3,v4, with the last one")
     options = parser.parse_args(arguments)
 
+    if options.level:
+        levels = options.level.split(",")
+        known = [level.name for level in available()]
+        if unknown := sorted(set(levels) - set(known)):
+            parser.error(f"this machine has {', '.join(known)}, not {', '.join(unknown)}")
+        print_comparison(levels, options.rounds)
+        return 0
     warm_up()
     pair = picture_set()[0]
     items = contenders(read_pixels(pair.original), read_pixels(pair.distorted))
