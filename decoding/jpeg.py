@@ -27,7 +27,11 @@ def is_jpeg(data: memoryview) -> bool:
 
 
 class JpegPicture:
-    """A JPEG; see `Picture`. A file of which libjpeg-turbo says that it is damaged is refused."""
+    """A JPEG; see `Picture`. A file of which libjpeg-turbo says that it is damaged is refused.
+
+    What libjpeg-turbo's interface has no name for, samplings such as 3x1, Pillow reads: it refuses
+    a file that is cut off, and keeps quiet about other damage.
+    """
 
     has_alpha = False
 

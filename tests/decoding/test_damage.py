@@ -73,6 +73,16 @@ def test_every_sampling_of_a_jpegs_colours_is_read(factors: tuple[tuple[int, int
     assert code(file[: len(file) // 2]) == "invalid_image"
 
 
+@pytest.mark.parametrize("factors", [((4, 1), (1, 1), (1, 1)), ((1, 4), (1, 1), (1, 1))])
+def test_damage_shows_in_rare_samplings_too(factors: tuple[tuple[int, int], ...]) -> None:
+    whole = sampled(*factors)
+    middle = len(whole) // 2
+    for bytes_ in (b"\xff\xd3\xff\xd3", bytes(2000)):
+        assert code(whole[:middle] + bytes_ + whole[middle + len(bytes_) :]) == "invalid_image"
+    assert code(whole[:-3] + whole[-2:]) == "invalid_image"
+    np.testing.assert_array_equal(read(whole[:-2]), read(whole))
+
+
 def test_cmyk_is_read_as_pillow_reads_it() -> None:
     image = Image.fromarray(photograph()).convert("CMYK")
     file = encoded(image, "JPEG", quality=95)

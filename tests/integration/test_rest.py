@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import iqa
+from decoding import CONTRACT, RULES
 from iqa import catalogue
 from iqa.brisque import regressor
 from iqa.catalogue import METRICS
@@ -302,7 +303,9 @@ def test_a_deadline_that_passes_is_told(client: httpx.Client) -> None:
 
 
 def test_what_is_served_and_by_which_weights(client: httpx.Client) -> None:
-    metrics = {metric["name"]: metric for metric in client.get("/api/v1/iqa").json()["metrics"]}
+    answer = client.get("/api/v1/iqa").json()
+    assert answer["decoding"] == {"version": CONTRACT, **RULES}
+    metrics = {metric["name"]: metric for metric in answer["metrics"]}
     brisque, ms_ssim = metrics["BRISQUE"], metrics["MS-SSIM"]
     weights = regressor.load().provenance["sha256"]
     assert brisque["implementation"]["weights_sha256"] == weights
