@@ -245,16 +245,25 @@ def load_triples(typing: Any, array: Any, index: Any, like: Any) -> Any:
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         place = _place(context, builder, array, *arguments[:2], VECTOR_BYTES)
-        triples = builder.load(place, align=1)
+        words = ir.VectorType(INDEX, like.count)
+        loaded = builder.bitcast(builder.load(place, align=1), words)
+        # The twelve bytes of four triples into each sixteen bytes, within which processors without
+        # AVX-512 VBMI move bytes.
+        spaced = [3 * (k // 4) + k % 4 for k in range(like.count)]
+        mask = ir.Constant(words, spaced)
+        loaded = builder.shuffle_vector(loaded, ir.Constant(words, ir.Undefined), mask)
+        triples = builder.bitcast(loaded, place.type.pointee)
         zeros, zero = ir.Constant(triples.type, None), VECTOR_BYTES
         vectors = []
         for first in range(3):
             # Three bytes of 0 after each make it a 32-bit integer.
-            taken = [first + 3 * (k // 4) if k % 4 == 0 else zero for k in range(4 * like.count)]
+            taken = [
+                16 * (k // 16) + first + 3 * (k % 16 // 4) if k % 4 == 0 else zero
+                for k in range(4 * like.count)
+            ]
             mask = ir.Constant(ir.VectorType(INDEX, 4 * like.count), taken)
-            words = builder.shuffle_vector(triples, zeros, mask)
-            words = builder.bitcast(words, ir.VectorType(INDEX, like.count))
-            vectors.append(builder.sitofp(words, arguments[2].type))
+            numbers = builder.bitcast(builder.shuffle_vector(triples, zeros, mask), words)
+            vectors.append(builder.sitofp(numbers, arguments[2].type))
         return context.make_tuple(builder, three, vectors)
 
     return three(array, types.intp, like), generate
