@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -39,6 +40,8 @@ from iqa.catalogue import chosen
 
 logger = logging.getLogger(__name__)
 
+# Objects until cyclic garbage is looked for, which neither requests nor their errors make.
+GARBAGE = 20_000
 HUNG_UP = 499  # what nginx logs for a client that left; nobody receives it
 BYTES_PER_PIXEL = 3
 LARGEST_REQUEST = 2  # images
@@ -64,6 +67,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         warm_up()
         triton.connect()
+        gc.freeze()  # what was loaded stays, and need not be looked through again
+        gc.set_threshold(GARBAGE)
         yield {HEADER_TIMEOUT: settings.header_timeout}
         await triton.close()
         if spans:
