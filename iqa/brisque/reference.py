@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from iqa.brisque import regressor
 from iqa.brisque.features import FLAT, HALVING, HALVING_LEFT, WINDOW, features_from_moments
 from iqa.images import Image, luma
 
@@ -69,3 +70,8 @@ def features(image: Image) -> Array:
     half = halve(full)
     sums = np.stack([moments(full), moments(half)])
     return features_from_moments(sums, np.array([full.size, half.size]))
+
+
+def score(image: Image) -> float:
+    """BRISQUE of one uint8 image `[H, W, C]`, sides at least 16; nan where it is undefined."""
+    return float(regressor.load().scores(features(image)[None])[0])

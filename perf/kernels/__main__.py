@@ -24,32 +24,26 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from iqa import brisque, ms_ssim
+from iqa.catalogue import METRICS, metric
 from iqa.images import Image
+from iqa.metric import Metric
 from iqa.simd.levels import available
 from iqa.warm_up import warm_up
-from perf.kernels.contenders import Contender, contenders, disagreements
+from perf.kernels.contenders import OURS, PIQ, Contender, contenders, disagreements
 from perf.kernels.levels import print_comparison
 from perf.load.pictures import picture_set, read_pixels
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-RATIOS = {
-    "brisque_vs_piq": ("brisque", "piq"),
-    "brisque_vs_opencv": ("brisque", "OpenCV contrib"),
-    "ms_ssim_vs_piq": ("ms_ssim", "piq"),
-    "ms_ssim_luma_vs_blazediff": ("ms_ssim luma", "blazediff-ssim"),
-}
 SIZES = ((256, 256), (512, 512), (512, 768), (1024, 1024), (2000, 3000), (4000, 6000))
 SLICE = 0.03  # seconds that a fast contender is called for in each round
 Times = dict[tuple[str, str], list[float]]
-Metric = Callable[[list[Image], int], object]
 
-METRICS: dict[str, Metric] = {
-    "brisque": lambda images, threads: brisque.score(images, threads=threads),
-    "ms_ssim": lambda images, threads: ms_ssim.score(images, images[::-1], threads=threads),
-}
+
+def score(metric: Metric, images: list[Image], threads: int) -> None:
+    """Score images; those with a reference are compared with themselves in another order."""
+    metric.score(images, *[images[::-1]] * (len(metric.inputs) - 1), threads=threads)
 
 
 def seconds_per_call(call: Callable[[], object]) -> float:
@@ -80,9 +74,11 @@ def cost_by_size(rounds: int) -> list[dict[str, Any]]:
     """
     random = np.random.default_rng(0)
     calls = {
-        (name, *size): partial(metric, [random.integers(0, 256, (*size, 3), dtype=np.uint8)], 1)
+        (each.name, *size): partial(
+            score, each, [random.integers(0, 256, (*size, 3), dtype=np.uint8)], 1
+        )
         for size in SIZES
-        for name, metric in METRICS.items()
+        for each in METRICS
     }
     times: dict[tuple[str, int, int], list[float]] = {place: [] for place in calls}
     for _ in range(rounds):
@@ -102,23 +98,23 @@ def cost_by_size(rounds: int) -> list[dict[str, Any]]:
 def spread_of_costs(costs: Sequence[dict[str, Any]]) -> dict[str, float]:
     """How many times the cheapest size the dearest one costs per pixel, by metric."""
     return {
-        name: max(own) / min(own)
-        for name in METRICS
-        for own in [[row["ns_per_pixel"] for row in costs if row["metric"] == name]]
+        each.name: max(own) / min(own)
+        for each in METRICS
+        for own in [[row["ns_per_pixel"] for row in costs if row["metric"] == each.name]]
     }
 
 
 def memory_growth() -> dict[str, float]:
     """Megabytes by which a fresh process grows while it scores 24 megapixels, beside the images."""
-    script = "from perf.kernels import print_growth; print_growth({!r})"
+    script = "from perf.kernels.__main__ import print_growth; print_growth({!r})"
     return {
-        name: float(
+        each.name: float(
             subprocess.run(
-                [sys.executable, "-c", script.format(name)],
+                [sys.executable, "-c", script.format(each.name)],
                 check=True, capture_output=True, text=True,
             ).stdout
         )
-        for name in METRICS
+        for each in METRICS
     }  # fmt: skip
 
 
@@ -126,11 +122,11 @@ def print_growth(name: str) -> None:
     """Print the growth of this process's peak memory in megabytes; run in a process of its own."""
     random = np.random.default_rng(0)
     small = random.integers(0, 256, (256, 256, 3), dtype=np.uint8)
-    METRICS[name]([small], 1)
+    score(metric(name), [small], 1)
     image = random.integers(0, 256, (4000, 6000, 3), dtype=np.uint8)
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = _megabytes("VmRSS")
-    METRICS[name]([image], 1)
+    score(metric(name), [image], 1)
     print(_megabytes("VmHWM") - before)
 
 
@@ -144,31 +140,26 @@ def batch_speedup(rounds: int) -> dict[str, float]:
     random = np.random.default_rng(0)
     sides = random.integers(170, 1100, (64, 2))
     images = [random.integers(0, 256, (*side, 3), dtype=np.uint8) for side in sides]
-    speedups = {}
-    for name in METRICS:
-        batch = images if name == "brisque" else [images[0]] * 2 + images[2:]
-        pairs = []
-        for _ in range(rounds):
-            one, two = (_batch_seconds(name, batch, threads) for threads in (1, 2))
-            pairs.append(one / two)
-        speedups[name] = float(np.median(pairs))
-    return speedups
+    return {each.name: _two_threads(each, images, rounds) for each in METRICS}
 
 
-def _batch_seconds(name: str, batch: list[Image], threads: int) -> float:
-    start = perf_counter()
-    if name == "brisque":
-        brisque.score(batch, threads=threads)
-    else:
-        ms_ssim.score(batch, batch, threads=threads)
-    return perf_counter() - start
+def _two_threads(metric: Metric, images: list[Image], rounds: int) -> float:
+    pairs = []
+    for _ in range(rounds):
+        seconds = []
+        for threads in (1, 2):
+            start = perf_counter()
+            metric.score(*[images] * len(metric.inputs), threads=threads)
+            seconds.append(perf_counter() - start)
+        pairs.append(seconds[0] / seconds[1])
+    return float(np.median(pairs))
 
 
 def table(items: Sequence[Contender], times: Times) -> list[dict[str, Any]]:
     """One row per contender: milliseconds and how many times longer than ours it takes."""
     rows = []
     for item in items:
-        own, ours = (np.array(times[item.task, name]) for name in (item.name, "iqa"))
+        own, ours = (np.array(times[item.task, name]) for name in (item.name, OURS))
         rows.append(
             {
                 "task": item.task,
@@ -188,10 +179,10 @@ def plot(rows: Sequence[dict[str, Any]], costs: Sequence[dict[str, Any]], file: 
     left.barh(names, [row["milliseconds"] for row in rows])
     left.set(xscale="log", xlabel="milliseconds, 768x512, one thread")
     left.invert_yaxis()
-    for metric in METRICS:
-        own = [row for row in costs if row["metric"] == metric]
+    for each in METRICS:
+        own = [row for row in costs if row["metric"] == each.name]
         pixels = [row["height"] * row["width"] / 1e6 for row in own]
-        right.plot(pixels, [row["ns_per_pixel"] for row in own], marker="o", label=metric)
+        right.plot(pixels, [row["ns_per_pixel"] for row in own], marker="o", label=each.name)
     right.set(xscale="log", xlabel="megapixels", ylabel="nanoseconds per pixel", ylim=(0, None))
     right.legend()
     figure.tight_layout()
@@ -230,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"{row['times_ours']:9.1f}  {row['differs_in']}"
         )
     found = {(row["task"], row["contender"]): row["times_ours"] for row in rows}
-    ratios = {name: found[place] for name, place in RATIOS.items()}
+    ratios = {f"{each.name}_vs_piq": found[each.name, PIQ] for each in METRICS}
     costs = cost_by_size(7)
     spread = spread_of_costs(costs)
     for row in costs:
@@ -239,7 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"{row['ns_per_pixel']:7.2f} ns per pixel"
         )
     growth, speedups = memory_growth(), batch_speedup(5)
-    for name in METRICS:
+    for name in spread:
         print(
             f"{name:9}sizes within {spread[name]:.2f}x; 24 megapixels: {growth[name]:.1f} MB more; "
             f"two threads: {speedups[name]:.2f}x"
