@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from gateway.admission import SPEED, Admission
 from gateway.deadline import HUNG_UP, Deadline
 from gateway.http.problems import Problem
+from gateway.observability.metrics import IN_FLIGHT, MEGAPIXELS
 
 MEGAPIXEL = 1_000_000
 
@@ -80,6 +81,17 @@ async def test_work_that_outlives_its_request_keeps_its_room() -> None:
     work.set_result(None)
     await asyncio.sleep(0)
     assert (admission.pixels, admission.held_bytes) == (0, 0)
+
+
+def test_what_is_in_work_is_shown_and_gone_afterwards() -> None:
+    def shown() -> list[float]:
+        return [gauge.collect()[0].samples[0].value for gauge in (IN_FLIGHT, MEGAPIXELS)]
+
+    before = shown()
+    with Admission(max_megapixels=8, max_held_bytes=100).admit() as room:
+        room.take(3, 2 * MEGAPIXEL)
+        assert shown() == [before[0] + 3, before[1] + 2]
+    assert shown() == before
 
 
 def test_a_deadline_ends_when_time_is_up_or_nobody_waits() -> None:
