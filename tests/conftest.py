@@ -106,14 +106,15 @@ def running(log: Path, *options: str, **environment: str) -> Iterator[RunningSer
 # test is. Between collection and the tests of `iqa` are others, whose servers may use a real GPU.
 os.environ["TRITON_INTERPRET"] = "1"
 
-STARTS_SERVERS = frozenset({"hostile", "integration", "launcher", "reliability", "ui"})
+FOLDERS_WITH_SERVERS = frozenset({"hostile", "integration", "launcher", "reliability", "ui"})
+SERVERS = frozenset({"service", "triton", "cluster", "bucket"})  # fixtures
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what starts servers, so that `make check` can leave it out."""
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in STARTS_SERVERS or "service" in getattr(item, "fixturenames", ()):
+        if folder in FOLDERS_WITH_SERVERS or SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
 
 

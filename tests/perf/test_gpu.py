@@ -42,6 +42,7 @@ def small_run(folder: Path, *options: str) -> tuple[int, dict[str, Any]]:
     return status, json.loads(report.read_text())
 
 
+@pytest.mark.server
 def test_every_step_runs_and_what_fails_is_reported(tmp_path: Path) -> None:
     status, report = small_run(tmp_path, "--perf-analyzer", "/no/such/program")
     assert status == 0
@@ -76,6 +77,7 @@ def test_what_is_wrong_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [failure[:16] for failure in report["failures"]] == ["check of ms_ssim"]
 
 
+@pytest.mark.server
 def test_a_triton_that_does_not_start_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +89,7 @@ def test_a_triton_that_does_not_start_says_why(
         pass
 
 
+@pytest.mark.server
 def test_the_piq_baseline_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_triton, "REPOSITORY", piq_repository.write(tmp_path / "piq"))
     pair = picture_set(width=200, height=176)[0]

@@ -36,6 +36,13 @@ from serving.model import ScoringModel
 class TritonPythonModel(ScoringModel):
     metric = metric("{name}")
 """
+# The photograph's JPEG is as large as a file may be.
+LIMITED = """
+import os
+
+os.environ["IQA_MAX_UPLOAD_BYTES"] = "{size}"
+os.environ["IQA_MAX_PIXELS"] = "{pixels}"
+"""
 # A large file takes as long as the test wants.
 GATED = """
 import time
@@ -110,6 +117,8 @@ def triton(tmp_path_factory: pytest.TempPathFactory, gate: Path) -> Iterator[Inf
     folder = tmp_path_factory.mktemp("triton")
     for name in ("brisque", "ms_ssim"):
         write_model(folder / "models", name, MODEL.format(name=name))
+    limits = LIMITED.format(size=len(JPEG), pixels=photograph()[:, :, 0].size)
+    write_model(folder / "models", "limited", limits + MODEL.format(name="brisque"))
     write_model(folder / "models", "gated", GATED.format(gate=gate))
     write_model(folder / "models", "threads", THREADS, instances=2)
     write_model(folder / "models", "detailed", DETAILED)
@@ -174,6 +183,14 @@ def test_a_file_has_the_score_of_its_pixels(triton: InferenceServerClient, kind:
     assert score(send(triton, "brisque", IMAGE_FILE=file)) == brisque(read(file))
 
 
+def test_files_have_the_limits_of_uploads(triton: InferenceServerClient) -> None:
+    assert score(send(triton, "limited", IMAGE_FILE=JPEG)) == brisque(read(JPEG))
+    height, width, _ = photograph().shape
+    large = encoded(Image.new("L", (width, height + 1)), "PNG")
+    for code, file in (("upload_too_large", JPEG + b"\0"), ("too_many_pixels", large)):
+        assert str(send(triton, "limited", IMAGE_FILE=file).result()).startswith(f"{code}: ")
+
+
 def test_files_and_pixels_make_a_pair(triton: InferenceServerClient) -> None:
     expected = np.float32(iqa.ms_ssim.score([photograph()], [read(JPEG)]).values[0])
     for given in (
@@ -225,14 +242,17 @@ def test_each_request_of_a_batch_has_its_own_answer(triton: InferenceServerClien
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"IMAGE": photograph(), "IMAGE_FILE": JPEG}], ids=["neither", "both"]
+    ("given", "told"),
+    [
+        ({}, "request has 0 inputs"),
+        ({"IMAGE": photograph(), "IMAGE_FILE": JPEG}, "invalid_request: Send either IMAGE (pixels"),
+    ],
+    ids=["neither", "both"],
 )
 def test_an_input_is_pixels_or_a_file(
-    triton: InferenceServerClient, given: dict[str, bytes | np.ndarray]
+    triton: InferenceServerClient, given: dict[str, bytes | np.ndarray], told: str
 ) -> None:
-    answer = send(triton, "brisque", **given).result()
-    assert isinstance(answer, str)
-    assert given == {} or answer.startswith("invalid_request: Send either IMAGE (pixels) or")
+    assert told in str(send(triton, "brisque", **given).result())
 
 
 def test_nobody_waits_for_a_file_that_takes_long(triton: InferenceServerClient, gate: Path) -> None:
