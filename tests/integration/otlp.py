@@ -39,10 +39,15 @@ class Collector:
     spans: list[Span] = field(default_factory=list)
 
     def wait_for(self, complete: Callable[[list[Span]], bool]) -> list[Span]:
-        """The spans, once they satisfy `complete`."""
+        """The spans, once they satisfy `complete`.
+
+        Raises:
+            TimeoutError: they do not.
+        """
         end = time.monotonic() + PATIENCE
         while not complete(self.spans):
-            assert time.monotonic() < end, self.spans
+            if time.monotonic() > end:
+                raise TimeoutError(self.spans)
             time.sleep(0.05)
         return self.spans
 

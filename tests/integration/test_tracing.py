@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -16,9 +17,11 @@ from tests.integration.otlp import Collector, Span, collector
 BRISQUE = "/api/v1/iqa/nr/brisque/"
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 REQUEST_ID = "http.response.header.x_request_id"
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACE = "bf92f3577b34da6a3ce929d0e0e4736"
+# On a busy machine Triton's exporter drops spans now and then: then another request is sent.
+TRACES = [f"{attempt}{TRACE}" for attempt in range(1, 5)]
+UNSAMPLED = f"9{TRACE}"
 CALLER = "00f067aa0ba902b7"
-SAMPLED, UNSAMPLED = f"00-{TRACE}-{CALLER}-01", f"00-{TRACE[::-1]}-{CALLER}-00"
 
 
 @pytest.fixture(scope="module")
@@ -48,29 +51,28 @@ def traced(tmp_path_factory: pytest.TempPathFactory, traces: Collector) -> Itera
         assert stop(running) == 0
 
 
+def names(traces: Collector, trace: str) -> set[str]:
+    """Of the spans of a trace."""
+    return {span.name for span in traces.spans if span.trace == trace}
+
+
 def test_a_request_is_one_trace_from_its_caller_to_the_kernel(
     traced: RunningService, traces: Collector, image: bytes
 ) -> None:
-    answer = httpx.post(
-        traced.url + BRISQUE, files={"image": image}, headers={"traceparent": SAMPLED}
-    )
-    assert answer.status_code == 200
-
-    def complete(spans: list[Span]) -> bool:
-        names = {span.name for span in spans if span.trace == TRACE}
-        return names >= {
-            f"POST {BRISQUE}",
-            INFER,
-            "InferRequest",
-            "brisque",
-            "compute",
-        }  # sent in any order
-
-    spans = {span.name: span for span in traces.wait_for(complete) if span.trace == TRACE}
+    expected = {f"POST {BRISQUE}", INFER, "InferRequest", "brisque", "compute"}
+    for trace in TRACES:
+        sampled = {"traceparent": f"00-{trace}-{CALLER}-01"}
+        answer = httpx.post(traced.url + BRISQUE, files={"image": image}, headers=sampled)
+        assert answer.status_code == 200
+        with suppress(TimeoutError):  # they come in any order
+            traces.wait_for(lambda _: names(traces, trace) >= expected)  # noqa: B023
+            break
+    assert names(traces, trace) >= expected
+    spans = {span.name: span for span in traces.spans if span.trace == trace}
     server, call = spans[f"POST {BRISQUE}"], spans[INFER]
     assert (server.service, server.kind, server.parent) == ("shop", "SPAN_KIND_SERVER", CALLER)
     port = httpx.URL(traced.url).port
-    expected = {
+    attributes = {
         "http.request.method": "POST",
         "http.response.status_code": 200,
         REQUEST_ID: [answer.headers["X-Request-ID"]],
@@ -80,7 +82,7 @@ def test_a_request_is_one_trace_from_its_caller_to_the_kernel(
         "url.path": BRISQUE,
         "url.scheme": "http",
     }
-    assert server.attributes.items() >= expected.items()
+    assert server.attributes.items() >= attributes.items()
     assert (call.kind, call.parent) == ("SPAN_KIND_CLIENT", server.id)
     assert call.attributes.items() >= {"rpc.system": "grpc", "rpc.grpc.status_code": 0}.items()
     assert not any(span.failed for span in spans.values())
@@ -91,7 +93,7 @@ def test_a_request_is_one_trace_from_its_caller_to_the_kernel(
     assert (model.name, model.parent) == ("brisque", request.id)
 
     lines = [json.loads(line) for line in traced.log.read_text().splitlines() if line[:1] == "{"]
-    logged = [line for line in lines if line.get("trace_id") == TRACE]
+    logged = [line for line in lines if line.get("trace_id") == trace]
     assert [line["request_id"] for line in logged] == [answer.headers["X-Request-ID"]]
 
 
@@ -117,16 +119,21 @@ def test_a_failure_says_so_in_its_trace(traced: RunningService, traces: Collecto
 def test_what_the_caller_does_not_sample_and_probes_are_traced_nowhere(
     traced: RunningService, traces: Collector, image: bytes
 ) -> None:
-    for headers in ({"traceparent": UNSAMPLED}, {}):
-        httpx.post(traced.url + BRISQUE, files={"image": image}, headers=headers)
-        assert httpx.get(f"{traced.url}/readyz", headers=headers).status_code == 200
-    own = {TRACE, TRACE[::-1]}
+    own = {*TRACES, UNSAMPLED}
 
     def complete(spans: list[Span]) -> bool:
         return any(span.name == "InferRequest" and span.trace not in own for span in spans)
 
-    spans = traces.wait_for(complete)
-    assert [span for span in spans if span.trace == TRACE[::-1]] == []
+    for _ in TRACES:
+        for headers in ({"traceparent": f"00-{UNSAMPLED}-{CALLER}-00"}, {}):
+            httpx.post(traced.url + BRISQUE, files={"image": image}, headers=headers)
+            assert httpx.get(f"{traced.url}/readyz", headers=headers).status_code == 200
+        with suppress(TimeoutError):
+            traces.wait_for(complete)
+            break
+    spans = traces.spans
+    assert complete(spans)
+    assert [span for span in spans if span.trace == UNSAMPLED] == []
     roots = {span.name for span in spans if not span.parent}
     assert roots == {f"POST {BRISQUE}"}
 
