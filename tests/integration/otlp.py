@@ -38,13 +38,15 @@ class Collector:
     endpoint: str
     spans: list[Span] = field(default_factory=list)
 
-    def wait_for(self, complete: Callable[[list[Span]], bool]) -> list[Span]:
+    def wait_for(
+        self, complete: Callable[[list[Span]], bool], seconds: float = PATIENCE
+    ) -> list[Span]:
         """The spans, once they satisfy `complete`.
 
         Raises:
             TimeoutError: they do not.
         """
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + seconds
         while not complete(self.spans):
             if time.monotonic() > end:
                 raise TimeoutError(self.spans)

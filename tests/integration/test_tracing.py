@@ -18,8 +18,9 @@ BRISQUE = "/api/v1/iqa/nr/brisque/"
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 REQUEST_ID = "http.response.header.x_request_id"
 TRACE = "bf92f3577b34da6a3ce929d0e0e4736"
-# On a busy machine Triton's exporter drops spans now and then: then another request is sent.
-TRACES = [f"{attempt}{TRACE}" for attempt in range(1, 5)]
+# Triton drops the spans of a request now and then, of 2 in 12 on a busy machine: more are sent.
+TRACES = [f"{attempt}{TRACE}" for attempt in range(1, 9)]
+LONG_ENOUGH = 5  # seconds, for spans that are sent at all
 UNSAMPLED = f"9{TRACE}"
 CALLER = "00f067aa0ba902b7"
 
@@ -65,7 +66,7 @@ def test_a_request_is_one_trace_from_its_caller_to_the_kernel(
         answer = httpx.post(traced.url + BRISQUE, files={"image": image}, headers=sampled)
         assert answer.status_code == 200
         with suppress(TimeoutError):  # they come in any order
-            traces.wait_for(lambda _: names(traces, trace) >= expected)  # noqa: B023
+            traces.wait_for(lambda _: names(traces, trace) >= expected, LONG_ENOUGH)  # noqa: B023
             break
     assert names(traces, trace) >= expected
     spans = {span.name: span for span in traces.spans if span.trace == trace}
@@ -122,14 +123,17 @@ def test_what_the_caller_does_not_sample_and_probes_are_traced_nowhere(
     own = {*TRACES, UNSAMPLED}
 
     def complete(spans: list[Span]) -> bool:
-        return any(span.name == "InferRequest" and span.trace not in own for span in spans)
+        others = [span for span in spans if span.trace not in own]
+        return any(not span.parent for span in others) and "InferRequest" in {
+            span.name for span in others
+        }
 
     for _ in TRACES:
         for headers in ({"traceparent": f"00-{UNSAMPLED}-{CALLER}-00"}, {}):
             httpx.post(traced.url + BRISQUE, files={"image": image}, headers=headers)
             assert httpx.get(f"{traced.url}/readyz", headers=headers).status_code == 200
         with suppress(TimeoutError):
-            traces.wait_for(complete)
+            traces.wait_for(complete, LONG_ENOUGH)
             break
     spans = traces.spans
     assert complete(spans)
