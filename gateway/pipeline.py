@@ -116,7 +116,7 @@ class Pipeline:
     def _add(self, item: Item) -> asyncio.Future[Answer]:
         """Have an item scored, together with others that come now."""
         answer = item.wait()
-        if item.is_better_as_files and not self._triton.shares_memory:
+        if not self._triton.shares_memory and item.is_better_as_files:
             item.caller.room.until(self._start(self._run([item], self._send_files(item))))
             return answer
         kind = item.kind
