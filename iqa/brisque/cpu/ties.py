@@ -45,9 +45,13 @@ def _add_plane(pixels: Image, shape: Shape, height: int, width: int, sums: Array
         if y < 0:
             continue
         _coefficients(ring, y, height, down, own)
+        # Not into `sums` at once: its bits would depend on how the arrays lie in memory.
+        absolute = squares = 0.0
         for x in range(1, width + 1):
-            sums[0] += abs(own[x])
-            sums[1] += own[x] * own[x]
+            absolute += abs(own[x])
+            squares += own[x] * own[x]
+        sums[0] += absolute
+        sums[1] += squares
         _add_products(own[1:-1], own, sums[2:7])
         if y == 0:
             first[:] = own
