@@ -180,7 +180,7 @@ def test_what_triton_does_not_survive_costs_errors_but_no_wrong_score(tmp_path: 
     that it has batched with it. Of sides whose product overflows to the number of bytes that are
     there it dies.
     """
-    service = launch(tmp_path / "log", "--workers=1")
+    service = launch(tmp_path / "log", "--workers=1", "--metrics=brisque")
     file = {"image": encoded(photograph(), "PNG")}
     try:
         wait_until_ready(service)

@@ -44,7 +44,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory, traces: Collector) -> Itera
         "OTEL_SERVICE_NAME": "shop",
         "OTEL_BSP_SCHEDULE_DELAY": "100",  # milliseconds until spans are sent
     }
-    running = launch(log, "--workers=1", "--log-level=info", **variables)
+    running = launch(log, "--workers=1", "--metrics=brisque", "--log-level=info", **variables)
     try:
         wait_until_ready(running)
         yield running
@@ -144,7 +144,9 @@ def test_what_the_caller_does_not_sample_and_probes_are_traced_nowhere(
 
 def test_a_collector_that_is_gone_holds_nobody_up(tmp_path: Path, image: bytes) -> None:
     nobody = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
-    service = launch(tmp_path / "log", "--workers=1", "--drain-seconds=5", **nobody)
+    service = launch(
+        tmp_path / "log", "--workers=1", "--metrics=brisque", "--drain-seconds=5", **nobody
+    )
     try:
         wait_until_ready(service)
         for _ in range(20):

@@ -149,7 +149,7 @@ def test_a_ragged_burst_is_batched_and_only_the_bad_ones_fail(service: RunningSe
 
 
 def test_scoring_leaves_no_traceback_in_tritons_log(tmp_path: Path) -> None:
-    service = launch(tmp_path / "log", "--workers=1", "--log-level=debug")
+    service = launch(tmp_path / "log", "--workers=1", "--metrics=brisque", "--log-level=debug")
     try:
         wait_until_ready(service)
         client = tritonclient.grpc.InferenceServerClient(service.grpc)

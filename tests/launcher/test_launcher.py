@@ -36,6 +36,8 @@ from tests.conftest import (
     wait_until_ready,
 )
 
+ONE_METRIC = "--metrics=brisque"  # where any will do: a quarter of the processes to start
+
 
 def failure(service: RunningService) -> str:
     """What a launcher that cannot start says, which must be one line."""
@@ -98,7 +100,7 @@ def test_a_tritonserver_on_the_path_is_preferred(
 
 
 def test_it_comes_back_from_kills_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    service = launch(tmp_path / "log", "--workers=2")
+    service = launch(tmp_path / "log", "--workers=2", ONE_METRIC)
     try:
         wait_until_ready(service)
         launcher = psutil.Process(service.process.pid)
@@ -256,7 +258,7 @@ def test_in_json_every_line_is_an_object(tmp_path: Path) -> None:
 
 def test_a_model_that_dies_before_it_is_known_is_noticed(tmp_path: Path) -> None:
     """A model has two processes: the other one answers, so that the service seems to be well."""
-    service = launch(tmp_path / "log", "--workers=1")
+    service = launch(tmp_path / "log", "--workers=1", ONE_METRIC)
     try:
         wait_until_ready(service)
         victim = faults.members(service.process.pid, "triton_python_backend_stub")[0]
@@ -300,7 +302,7 @@ def test_a_triton_elsewhere_serves_too(service: RunningService, tmp_path: Path) 
 
 def test_of_a_killed_launcher_nothing_is_left(tmp_path: Path) -> None:
     """Not even model processes that hang, as some do when their Triton is killed."""
-    service = launch(tmp_path / "log", "--workers=1")
+    service = launch(tmp_path / "log", "--workers=1", ONE_METRIC)
     wait_until_ready(service)
     family = psutil.Process(service.process.pid).children(recursive=True)
     pids = faults.family(service.process.pid)
@@ -313,7 +315,7 @@ def test_of_a_killed_launcher_nothing_is_left(tmp_path: Path) -> None:
 
 
 def test_what_even_the_janitor_could_not_remove_the_next_launcher_does(tmp_path: Path) -> None:
-    service = launch(tmp_path / "log", "--workers=1")
+    service = launch(tmp_path / "log", "--workers=1", ONE_METRIC)
     wait_until_ready(service)
     family = psutil.Process(service.process.pid).children(recursive=True)
     pids = faults.family(service.process.pid)
@@ -321,7 +323,7 @@ def test_what_even_the_janitor_could_not_remove_the_next_launcher_does(tmp_path:
     service.process.send_signal(signal.SIGKILL)
     psutil.wait_procs(family, timeout=20)
     assert faults.memory_of(pids)
-    following = launch(tmp_path / "following", "--workers=1")
+    following = launch(tmp_path / "following", "--workers=1", ONE_METRIC)
     try:
         wait_until_ready(following)
         assert faults.memory_of(pids) == []
@@ -331,7 +333,7 @@ def test_what_even_the_janitor_could_not_remove_the_next_launcher_does(tmp_path:
 
 def test_of_a_killed_triton_no_model_process_is_left(tmp_path: Path) -> None:
     """Whatever state it is in: one that is stopped cannot end itself."""
-    service = launch(tmp_path / "log", "--workers=1")
+    service = launch(tmp_path / "log", "--workers=1", ONE_METRIC)
     try:
         wait_until_ready(service)
         models = faults.members(service.process.pid, "triton_python_backend_stub")

@@ -54,7 +54,9 @@ HTTP_CALLS = [
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("opened") / "log"
-    running = launch(log, "--workers=1", "--triton-host=0.0.0.0", "--log-level=info")
+    running = launch(
+        log, "--workers=1", "--metrics=brisque", "--triton-host=0.0.0.0", "--log-level=info"
+    )
     try:
         wait_until_ready(running)
         yield running
