@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.runtime.nrt import rtsys
 
 from iqa.simd.levels import level
 
@@ -73,8 +74,11 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """One compiled version, or None: there is none, or one of sources that have moved since."""
+        # All that a kernel from here calls. Numba's own method would load all that compiling takes,
+        # which is half of the time in which a model's process starts.
+        rtsys.initialize(target)
         with suppress(OSError, ImportError, AttributeError):
-            return super().load_overload(signature, target)  # type: ignore[no-untyped-call]
+            return self._load_overload(signature, target)  # type: ignore[no-untyped-call]
         return None
 
     def save_overload(self, signature: Any, result: Any) -> None:

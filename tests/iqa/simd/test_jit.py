@@ -46,6 +46,19 @@ print(len(compilations.buffer), result)
 """,
 }
 
+# Calls a kernel that may be kept, says whether that took Numba's compiler, then compiles another.
+LATER = """
+import sys
+from contextlib import redirect_stdout
+
+import numpy as np
+from numba import njit
+
+with redirect_stdout(sys.stderr):
+    import iqa.outer
+print(int("numba.np.linalg" in sys.modules), njit(lambda x: np.ones(3).sum() * x)(4.0))
+"""
+
 
 def test_nothing_is_compiled_after_the_warm_up() -> None:
     warm_up()
@@ -60,7 +73,7 @@ def test_nothing_is_compiled_after_the_warm_up() -> None:
     assert compilations.buffer == []
 
 
-def run(folder: Path, **environment: str) -> tuple[bool, float]:
+def run(folder: Path, module: str = "iqa.outer", **environment: str) -> tuple[bool, float]:
     """Whether a new process that runs the small package compiles something, and its result."""
     kept = {
         name: value
@@ -68,7 +81,7 @@ def run(folder: Path, **environment: str) -> tuple[bool, float]:
         if not name.startswith(("NUMBA_", "IQA_SIMD"))
     }
     output = subprocess.run(
-        [sys.executable, "-B", "-m", "iqa.outer"],
+        [sys.executable, "-B", "-m", module],
         env={**kept, "PYTHONPATH": str(folder), **environment},
         cwd=folder,
         capture_output=True,
@@ -103,6 +116,14 @@ def test_a_change_in_a_called_kernel_is_noticed(package: Path) -> None:
     inner = package / "iqa" / "inner.py"
     inner.write_text(inner.read_text().replace("2.0", "3.0"))
     assert run(package) == (True, 27.0)
+
+
+def test_who_reads_kernels_loads_nothing_of_the_compiler_until_one_is_missing(
+    package: Path,
+) -> None:
+    (package / "iqa" / "later.py").write_text(LATER)
+    assert run(package, "iqa.later") == (True, 12.0)
+    assert run(package, "iqa.later") == (False, 12.0)
 
 
 @needs_two_levels
