@@ -1,7 +1,8 @@
-"""Reads a multipart upload into memory and splits it into its parts, without a copy of them."""
+"""Reads a multipart upload into memory and splits it into its parts."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from gateway.http.problems import Problem
 LINE_END = b"\r\n"
 HEADER_BYTES = 4096  # most that a part may say about itself
 TEXT_FIELDS = 32  # most of them; few are read, the others are ignored
+BLOCK = 1 << 19  # bytes; growing by more than these would hold the event loop up
 # The extended form of a parameter (RFC 8187), which the library leaves out.
 EXTENDED_FILENAME = re.compile(rb";\s*filename\*\s*=\s*utf-8'[\w-]*'([^;\s]+)", re.IGNORECASE)
 
@@ -70,16 +72,26 @@ async def read_uploads(
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.body_bytes:
         raise _too_large_body(limits)
+    received = 0
+    blocks: list[bytes] = []
     body = bytearray()
     async for chunk in request.stream():
-        if len(body) + len(chunk) > limits.body_bytes:
+        received += len(chunk)
+        if received > limits.body_bytes:
             raise _too_large_body(limits)
         hold(len(chunk))
         body += chunk
-    return list(_parts(body, boundary, limits))
+        if len(body) >= BLOCK:
+            blocks.append(bytes(body))
+            body.clear()
+    if not blocks:
+        return list(_parts(body, boundary, limits))
+    blocks.append(bytes(body))
+    whole = await asyncio.to_thread(b"".join, blocks)  # lets the event loop run, as all are bytes
+    return list(_parts(whole, boundary, limits))
 
 
-def _parts(body: bytearray, boundary: bytes, limits: UploadLimits) -> Iterator[Upload]:
+def _parts(body: bytes | bytearray, boundary: bytes, limits: UploadLimits) -> Iterator[Upload]:
     """Split a body at its delimiters (RFC 2046, 5.1.1).
 
     The whole body is there, so that each part is found by one search: python-multipart's parser,
@@ -131,7 +143,7 @@ def _names(headers: bytes) -> tuple[str, str | None]:
     raise _malformed()
 
 
-def _find(body: bytearray, wanted: bytes, start: int, end: int) -> int:
+def _find(body: bytes | bytearray, wanted: bytes, start: int, end: int) -> int:
     found = body.find(wanted, start, end)
     if found < 0:
         raise _malformed()

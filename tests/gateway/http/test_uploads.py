@@ -1,6 +1,7 @@
 """Multipart bodies are read to the last byte, or refused with their code."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 from starlette.requests import Request
@@ -78,6 +79,29 @@ async def test_what_is_as_large_as_may_be_is_taken() -> None:
     filled = part("a", b"1") + end
     filled += b"x" * (LIMITS.body_bytes - len(filled))
     assert len(await read(filled, content_length=str(LIMITS.body_bytes))) == 1
+
+
+async def test_a_large_body_is_put_together_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    to_thread = asyncio.to_thread
+
+    async def watched(join: Callable[[list[bytes]], bytes], blocks: list[bytes]) -> bytes:
+        sizes.extend(map(len, blocks))
+        return await to_thread(join, blocks)
+
+    monkeypatch.setattr(asyncio, "to_thread", watched)
+    files = [bytes([number]) * (3 << 20) for number in range(2)]
+    body = b"".join(part("a", file) for file in files) + b"--XX--\r\n"
+    limits = UploadLimits(file_bytes=len(files[0]), body_bytes=len(body), files=2)
+    for step in (1 << 14, 1 << 18):
+        chunks = [body[start : start + step] for start in range(0, len(body), step)]
+        uploads = await read_uploads(request(chunks, content_type=FORM), limits, lambda _: None)
+        assert [bytes(upload.data) for upload in uploads] == files
+        assert sum(sizes) == len(body)
+        assert max(sizes) < 1 << 20
+        sizes.clear()
 
 
 async def test_a_compressed_body_is_refused() -> None:
