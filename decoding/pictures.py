@@ -7,8 +7,6 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.luma import write_luma
-
 Pixels = NDArray[np.uint8]
 Colour = Literal["srgb", "stored"]
 """`srgb`: embedded profiles are converted to sRGB; `stored`: they are ignored."""
@@ -52,11 +50,17 @@ class Picture(Protocol):
 def write(pixels: Pixels, out: Pixels) -> None:
     """Write pixels `[H, W, 1 or 3]` to `out`, as luma or repeated where it has other channels."""
     if out.shape[2] < pixels.shape[2]:
-        write_luma(pixels, out)
+        _write_luma(pixels, out)
     else:
         out[...] = pixels
 
 
 def warm_up() -> None:
     """Compile, or load, what decoding needs, which the first request should not wait for."""
-    write_luma(np.zeros((1, 1, 3), np.uint8), np.empty((1, 1, 1), np.uint8))
+    _write_luma(np.zeros((1, 1, 3), np.uint8), np.empty((1, 1, 1), np.uint8))
+
+
+def _write_luma(pixels: Pixels, out: Pixels) -> None:
+    from iqa.luma import write_luma  # takes long, for a launcher that asks only for limits
+
+    write_luma(pixels, out)

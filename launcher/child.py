@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 # Has the kernel kill the command when the thread that started it ends. A `preexec_fn` could ask for
 # that, too, but needs a copy of the launcher's memory; without one the child is started by vfork.
 DYING_WITH_PARENT = ("setpriv", "--pdeathsig=KILL", "--")
-FIRST_DELAY, LONGEST_DELAY = 0.5, 4.0  # seconds before a restart, doubled each time...
+FIRST_DELAY, LONGEST_DELAY = 0.125, 4.0  # seconds before a restart, doubled each time...
 CALM = 10.0  # ...until it has lived this long
 LOG_LINES = 1000
 POLL = 0.02  # seconds between looks at one that is to end

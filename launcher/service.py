@@ -26,6 +26,7 @@ from launcher.watchdog import Watchdog
 logger = logging.getLogger(__name__)
 
 POLL = 0.2  # seconds between looks at the children
+START_POLL = 0.05  # the same while they start
 START_PATIENCE = 300  # seconds until everything answers, a first compilation of kernels included
 
 
@@ -74,16 +75,16 @@ class Service:
             progress.info("Starting Triton")
             self._triton_memory.claim()
             self._triton.start()
-            self._tell_janitor()
-            self._wait_for(self._triton_is_ready, self._triton)
-            for sentence in tritonserver.devices(list(self._triton.log)):
-                progress.info("%s", sentence)
         progress.info("Starting the gateway")
         if self._options.metrics_port:
             self._serve_metrics()
         for worker in self._workers:
             worker.start()
         self._tell_janitor()
+        if self._triton:
+            self._wait_for(self._triton_is_ready, self._triton)
+            for sentence in tritonserver.devices(list(self._triton.log)):
+                progress.info("%s", sentence)
         # A Triton elsewhere comes and goes by itself, and the gateway waits for it.
         self._wait_for(self._is_ready if self._triton else self._is_alive, *self._workers)
         if not self._is_ready():
@@ -157,7 +158,7 @@ class Service:
                     raise LaunchError(_reason(child))
             if time.monotonic() > end:
                 raise LaunchError(f"No answer from the models in {START_PATIENCE} seconds.")
-            time.sleep(POLL)
+            time.sleep(START_POLL)
 
     def _triton_is_ready(self) -> bool:
         address = reachable(self._options.triton_host, self._options.triton_http_port)

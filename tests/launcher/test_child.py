@@ -50,15 +50,15 @@ def seconds_until_restart(it: Child, clock: Clock) -> float:
     wait_for_end(it)
     died = clock.now
     while not it.restart_when_due():
-        clock.now += 0.1
+        clock.now += 0.125
         assert clock.now < died + 60
-    return round(clock.now - died, 1)
+    return clock.now - died
 
 
 def test_who_dies_at_once_is_started_later_and_later(clock: Clock) -> None:
     it = make("pass")
     it.start()
-    assert [seconds_until_restart(it, clock) for _ in range(6)] == [0.5, 1, 2, 4, 4, 4]
+    assert [seconds_until_restart(it, clock) for _ in range(7)] == [0.125, 0.25, 0.5, 1, 2, 4, 4]
 
 
 def test_who_lived_long_is_started_soon_again(clock: Clock) -> None:
@@ -68,7 +68,7 @@ def test_who_lived_long_is_started_soon_again(clock: Clock) -> None:
         seconds_until_restart(it, clock)
     wait_for_end(it)
     clock.now += CALM + 1
-    assert seconds_until_restart(it, clock) == 0.5
+    assert seconds_until_restart(it, clock) == 0.125
 
 
 def test_who_lives_is_left_alone() -> None:

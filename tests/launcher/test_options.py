@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,9 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         parse(["--version"])
     assert end.value.code == 0
     assert capsys.readouterr().out.count(".") == 2
+
+
+def test_the_launcher_starts_without_the_kernels() -> None:
+    """Which take it half a second to import, and are of no use to it."""
+    program = "import launcher.main, sys; sys.exit('numba' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
