@@ -1,20 +1,18 @@
-"""The ASGI application: puts the pieces together and answers for what goes wrong."""
+"""The ASGI application: puts the pieces together."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi_offline import FastAPIOffline
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -24,12 +22,12 @@ from gateway.admission import Admission
 from gateway.documentation import DESCRIPTION, problem_responses
 from gateway.http.access import guard
 from gateway.http.arrival import Arrival
+from gateway.http.failures import Failures
 from gateway.http.problems import Problem
 from gateway.http.protocol import HEADER_TIMEOUT
-from gateway.http.stopping import Stopping
 from gateway.observability import tracing
 from gateway.observability.logging import configure_logging
-from gateway.observability.metrics import PROBLEMS, exposition
+from gateway.observability.metrics import exposition
 from gateway.observability.requests import RequestTelemetry
 from gateway.pipeline import Pipeline
 from gateway.routes import add_routes
@@ -38,11 +36,8 @@ from gateway.triton.client import TritonClient
 from gateway.triton.readiness import Readiness
 from iqa.catalogue import chosen
 
-logger = logging.getLogger(__name__)
-
 # Objects until cyclic garbage is looked for, which neither requests nor their errors make.
 GARBAGE = 20_000
-HUNG_UP = 499  # what nginx logs for a client that left; nobody receives it
 BYTES_PER_PIXEL = 3
 LARGEST_REQUEST = 2  # images
 CONCURRENT_STACKS = 4  # for which there is memory at once, at least
@@ -89,10 +84,9 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     add_routes(api, metrics, settings, admission, pipeline, triton)
     _add_page(api)
     _add_probes(api, Readiness(triton, metrics))
-    for error in (Problem, HTTPException, ClientDisconnect, Exception):
-        api.add_exception_handler(error, answer_error)
-    app: ASGIApp = guard(api, settings, answer_error)
-    app = RequestTelemetry(Stopping(app, answer_error))
+    # In place of the layers by which FastAPI itself answers errors, measures and limits.
+    api.middleware_stack = Failures(AsyncExitStackMiddleware(api.router))
+    app = RequestTelemetry(guard(api, settings))
     return Arrival(spans.of_requests(app) if spans else app, settings.proxies())
 
 
@@ -123,25 +117,3 @@ def _add_probes(app: FastAPI, readiness: Readiness) -> None:
     async def metrics() -> Response:
         """Prometheus metrics of all workers."""
         return Response(exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-async def answer_error(request: Request, error: Exception) -> Response:
-    """The answer to whatever a handler raised."""
-    if isinstance(error, ClientDisconnect):
-        return Response(status_code=HUNG_UP)
-    headers: Mapping[str, str] = {}
-    if isinstance(error, Problem):
-        problem = error
-    elif isinstance(error, HTTPException) and error.status_code == 405:
-        problem = Problem("method_not_allowed", "This path does not take this method.")
-        headers = error.headers or {}
-    elif isinstance(error, HTTPException):
-        problem = Problem("not_found", "There is nothing here: see / for what there is.")
-    else:
-        logger.error("defect", exc_info=error, extra={"request_id": request.state.request_id})
-        problem = Problem("internal_error", "Something went wrong here: report the request id.")
-    PROBLEMS.labels(problem.code).inc()
-    request.state.problem = problem.code
-    response = problem.response(request.state.request_id)
-    response.headers.update(headers)
-    return response

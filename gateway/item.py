@@ -54,8 +54,13 @@ class Item:
         metrics: to compute, of the same pictures.
         sources: the uploaded file for each of a metric's inputs.
         outputs: what of each model's outputs is wanted.
+        luma_only: nothing else needs to be decoded.
+        pictures: what the files hold; none until it was opened.
+        kind: what can share a stack with it; known once it was opened.
         background_shows: of a pair with transparency, known once it was decoded.
     """
+
+    kind: Kind
 
     def __init__(
         self,
@@ -68,26 +73,10 @@ class Item:
         self.metrics = metrics
         self.sources = sources
         self.outputs = tuple(outputs)
+        self.luma_only = all(metric.luma_only for metric in metrics)
+        self.pictures: Sequence[Picture] = ()
         self.background_shows = False
         self._answer: weakref.ref[asyncio.Future[Answer]] | None = None
-
-    @property
-    def luma_only(self) -> bool:
-        """Whether nothing else needs to be decoded."""
-        return all(metric.luma_only for metric in self.metrics)
-
-    @property
-    def pictures(self) -> list[Picture]:
-        """The pictures of all sources; each of them was opened."""
-        return [source.picture for source in self.sources if source.picture]
-
-    @property
-    def kind(self) -> Kind:
-        """What can share a stack with it."""
-        pictures = self.pictures
-        channels = 1 if self.luma_only else max(picture.channels for picture in pictures)
-        models = (Model(metric.name, metric.inputs, self.outputs) for metric in self.metrics)
-        return Kind(tuple(models), (pictures[0].height, pictures[0].width, channels))
 
     @property
     def is_quick(self) -> bool:
@@ -116,14 +105,15 @@ class Item:
             for picture in self.pictures
         )
 
-    def check(self) -> None:
-        """Refuse, before any pixel is decoded, what a model would refuse.
+    def open(self) -> None:
+        """Take over what the headers of the files say, all of which were read.
 
         Raises:
-            Problem: `image_too_small`, `size_mismatch`.
+            Problem: `image_too_small`, `size_mismatch`: a model would refuse the pixels.
         """
-        sizes = [(picture.width, picture.height) for picture in self.pictures]
-        smallest = min(min(size) for size in sizes)
+        pictures = [source.picture for source in self.sources if source.picture]
+        sizes = [(picture.width, picture.height) for picture in pictures]
+        smallest = min(map(min, sizes))
         for metric in self.metrics:
             if smallest < metric.minimum_side:
                 raise Problem(
@@ -134,6 +124,10 @@ class Item:
         if len(set(sizes)) > 1:
             listed = " and ".join(f"{width}x{height}" for width, height in sizes)
             raise Problem("size_mismatch", f"Send images of the same size, not {listed}.")
+        channels = 1 if self.luma_only else max(picture.channels for picture in pictures)
+        models = [Model(metric.name, metric.inputs, self.outputs) for metric in self.metrics]
+        self.kind = Kind(tuple(models), (pictures[0].height, pictures[0].width, channels))
+        self.pictures = pictures
 
     def decode(self, pixels: Pixels, background: int) -> None:
         """Decode the pictures to `[pictures, H, W, C]`.

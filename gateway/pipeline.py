@@ -91,10 +91,12 @@ class Pipeline:
 
     async def _open(self, item: Item) -> None:
         """Read the headers and check what they say."""
+        if item.pictures:
+            return
         for source in item.sources:
             if source.picture is None:
                 await self._read_header(source, item.caller, luma_only=item.luma_only)
-        item.check()
+        item.open()
 
     async def _read_header(self, source: Source, caller: Caller, *, luma_only: bool) -> None:
         read = partial(

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from decoding import CONTRACT, RULES
 from gateway import documentation, maps
@@ -33,6 +34,7 @@ from iqa.metric import Metric
 from iqa.simd.levels import level
 
 PREFIX = "/api/v1/iqa"
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class Handlers:
@@ -94,9 +96,7 @@ class Handlers:
                 groups = forms.items(uploads, fields, most)
                 uses = Counter(id(upload) for group in groups for upload in group)
                 sources = {
-                    id(upload): Source(upload.data, is_shared=uses[id(upload)] > 1)
-                    for group in groups
-                    for upload in group
+                    id(each): Source(each.data, is_shared=uses[id(each)] > 1) for each in uploads
                 }
                 items = [
                     Item(caller, [self._metric], [sources[id(upload)] for upload in group])
@@ -112,7 +112,7 @@ class Handlers:
         """Who waits for the answer; admitted while the block runs."""
         deadline = _deadline(request, self._settings)
         with self._admission.admit(declared_bytes=_declared(request, limits)) as room:
-            yield Caller(deadline, room, request.state.request_id)
+            yield Caller(deadline, room, request.scope["state"]["request_id"])
 
     def _chosen(self, names: str) -> list[Metric]:
         """The metrics of these names, separated by commas; all where none is given."""
@@ -133,10 +133,11 @@ class Handlers:
         """What the models make of the one image or pair of a request."""
         async with caller.deadline.enforced():
             uploads = await read_uploads(request, self._limits, caller.room.hold)
-            names = forms.text(uploads, "metrics") if may_choose else ""
+            metrics = [self._metric]
+            if may_choose:
+                metrics = self._chosen(forms.text(uploads, "metrics"))
             files = forms.item(uploads, self._metric.fields)
-            sources = [Source(file.data) for file in files]
-            item = Item(caller, self._chosen(names), sources, outputs)
+            item = Item(caller, metrics, [Source(file.data) for file in files], outputs)
             await self._pipeline.admit([item])
             return await self._pipeline.score(item)
 
@@ -151,11 +152,17 @@ class Handlers:
 
 
 class Direct(APIRoute):
-    """A route whose handler takes the request and returns the answer: FastAPI has nothing to do."""
+    """A route whose handler takes the request and returns the answer, which FastAPI documents."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, without FastAPI's search for dependencies, parameters and a body."""
-        return self.endpoint
+    def __init__(self, path: str, endpoint: Handler, **documentation: Any) -> None:
+        super().__init__(path, endpoint, **documentation)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await endpoint(Request(scope, receive))
+            await response(scope, receive, send)
+
+        # FastAPI's own would look for dependencies, parameters and a body first.
+        self.app = app
 
 
 def add_routes(
@@ -166,26 +173,18 @@ def add_routes(
     pipeline: Pipeline,
     triton: TritonClient,
 ) -> None:
-    """Add all routes of these metrics below `/api/v1/iqa`; each answers without its last slash."""
+    """Add all routes of these metrics below `/api/v1/iqa`."""
     common: dict[str, Any] = {"route_class_override": Direct}
     if settings.keys():  # for the API page alone: what asks for a key is `access.guard`
         common["dependencies"] = [Security(HTTPBearer(auto_error=False))]
 
-    def add(method: str, path: str, handler: Any, description: dict[str, Any]) -> None:
+    def add(method: str, path: str, handler: Handler, description: dict[str, Any]) -> None:
         if settings.keys():
             description["responses"] |= documentation.UNAUTHORIZED
-        path = PREFIX + path
-        for end, in_schema in (("/", True), ("", False)):
-            app.router.add_api_route(
-                path + end,
-                handler,
-                methods=[method],
-                include_in_schema=in_schema,
-                **common,
-                **description,
-            )
+        path = f"{PREFIX}{path}/"
+        app.router.add_api_route(path, handler, methods=[method], **common, **description)
 
-    async def list_metrics(_: Request) -> JSONResponse:
+    async def list_metrics(_: Request) -> Response:
         """What each metric means, and which implementation and weights compute it."""
         parameters = await asyncio.gather(
             *(triton.model_parameters(metric.name) for metric in metrics)
@@ -213,6 +212,8 @@ def add_routes(
         group = [metric for metric in metrics if _folder(metric) == path]
         several = Handlers(group, settings, admission, pipeline).several
         add("POST", path, several, documentation.several_route(group))
+    # Starlette tries one after the other: those that are called most come first.
+    app.router.routes.sort(key=lambda route: not isinstance(route, Direct))
 
 
 def _folder(metric: Metric) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from starlette._utils import get_route_path  # what Starlette routes by, so that none slips by
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.http import failures
 from gateway.http.problems import Problem
 from gateway.settings import Settings
 
@@ -32,13 +31,11 @@ PAGE_POLICY = (
 )
 POLICY = "default-src 'none'; frame-ancestors 'none'"
 
-AnswerError = Callable[[Request, Exception], Awaitable[Response]]
 
-
-def guard(app: ASGIApp, settings: Settings, answer_error: AnswerError) -> ASGIApp:
-    """Put in front of the application what the settings ask for; `answer_error` words a refusal."""
+def guard(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """Put in front of the application what the settings ask for."""
     if keys := settings.keys():
-        app = _ApiKeys(app, keys, answer_error)
+        app = _ApiKeys(app, keys)
     if origins := settings.origins():
         app = CORSMiddleware(
             app,
@@ -53,10 +50,9 @@ def guard(app: ASGIApp, settings: Settings, answer_error: AnswerError) -> ASGIAp
 class _ApiKeys:
     """ASGI: lets through who sends `Authorization: Bearer <one of the keys>` (RFC 6750)."""
 
-    def __init__(self, app: ASGIApp, keys: list[str], answer_error: AnswerError) -> None:
+    def __init__(self, app: ASGIApp, keys: list[str]) -> None:
         self._app = app
         self._digests = [sha256(key.encode()).digest() for key in keys]
-        self._answer_error = answer_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or answer 401."""
@@ -65,7 +61,7 @@ class _ApiKeys:
             await self._app(scope, receive, send)
             return
         problem = Problem("unauthorized", "Send a valid key: Authorization: Bearer <key>.")
-        response = await self._answer_error(Request(scope), problem)
+        response = failures.answer(Request(scope), problem)
         response.headers["WWW-Authenticate"] = "Bearer"
         await response(scope, receive, send)
 
@@ -82,6 +78,10 @@ class _BrowserPolicy:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._headers = _headers(POLICY)
+        self._headers_of_api_page = _headers(API_PAGE_POLICY)
+        # An upgraded service must not meet yesterday's script.
+        self._headers_of_page = [*_headers(PAGE_POLICY), (b"cache-control", b"no-cache")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -89,17 +89,20 @@ class _BrowserPolicy:
             await self._app(scope, receive, send)
             return
         path = get_route_path(scope)
-        policy = API_PAGE_POLICY if path == "/" else POLICY
-        policy = PAGE_POLICY if path.startswith(PAGE) else policy
+        headers = self._headers_of_api_page if path == "/" else self._headers
+        headers = self._headers_of_page if path.startswith(PAGE) else headers
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Referrer-Policy", "no-referrer")
-                headers["Content-Security-Policy"] = policy
-                if path.startswith(PAGE):  # an upgraded service must not meet yesterday's script
-                    headers["Cache-Control"] = "no-cache"
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         await self._app(scope, receive, send_with_policy)
+
+
+def _headers(policy: str) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"content-security-policy", policy.encode()),
+    ]

@@ -9,7 +9,7 @@ from itertools import count
 from secrets import token_hex
 
 from opentelemetry.trace import format_trace_id, get_current_span
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.observability.metrics import REQUEST_SECONDS
@@ -34,9 +34,9 @@ class RequestTelemetry:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        given = Headers(scope=scope).get("x-request-id", "")
-        own_id = f"{self._worker}-{next(self._serial)}"
-        request_id = given if REQUEST_ID.fullmatch(given) else own_id
+        request_id = Headers(scope=scope).get("x-request-id", "")
+        if not REQUEST_ID.fullmatch(request_id):
+            request_id = f"{self._worker}-{next(self._serial)}"
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
         span = get_current_span()
@@ -45,9 +45,11 @@ class RequestTelemetry:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
-                span.update_name(f"{scope['method']} {_route(scope)}")
-                span.set_attribute("http.route", _route(scope))
+                own = (b"x-request-id", request_id.encode())
+                message["headers"] = [*message["headers"], own]
+                if span.is_recording():
+                    span.update_name(f"{scope['method']} {_route(scope)}")
+                    span.set_attribute("http.route", _route(scope))
             await send(message)
 
         try:
@@ -56,22 +58,18 @@ class RequestTelemetry:
             seconds = time.perf_counter() - start
             route = _route(scope)
             REQUEST_SECONDS.labels(route, scope["method"], status).observe(seconds)
-            trace = span.get_span_context()
             level = logging.DEBUG if route in PROBES else logging.INFO
-            logger.log(
-                level if status < 500 else logging.WARNING,
-                "%s %s %d",
-                scope["method"],
-                route,
-                status,
-                extra={
+            level = level if status < 500 else logging.WARNING
+            if logger.isEnabledFor(level):
+                trace = span.get_span_context()
+                extra = {
                     "request_id": request_id,
                     "status": status,
                     "duration_ms": round(seconds * 1000, 2),
                     "code": scope["state"].get("problem"),
                     "trace_id": format_trace_id(trace.trace_id) if trace.is_valid else None,
-                },
-            )
+                }
+                logger.log(level, "%s %s %d", scope["method"], route, status, extra=extra)
 
 
 def _route(scope: Scope) -> str:

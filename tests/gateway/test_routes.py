@@ -48,3 +48,11 @@ async def test_items_without_a_score_are_counted_by_their_code() -> None:
     assert [result["error"].partition(":")[0] for result in results] == list(codes) * 2
     after = [PROBLEMS.labels(code)._value.get() for code in codes]
     assert [later - earlier for earlier, later in zip(before, after, strict=True)] == [2, 2]
+
+
+@pytest.mark.parametrize("path", ["nr/brisque", "nr/brisque/batch", "fr/ms-ssim/map", "fr"])
+async def test_a_path_may_lack_its_last_slash(path: str) -> None:
+    transport = httpx.ASGITransport(create_app(Settings()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answers = [await client.post(f"/api/v1/iqa/{path}{end}") for end in ("", "/", "//")]
+    assert [answer.json()["code"] for answer in answers] == ["invalid_request"] * 2 + ["not_found"]
