@@ -16,6 +16,7 @@ from gateway.observability.metrics import IN_FLIGHT, MEGAPIXELS
 
 Result = TypeVar("Result")
 
+ALONE = 2  # times the limit a batch may count; it is let in where nothing else is in work
 SPEED = 80_000_000  # pixels that a worker with a core decodes (JPEG) and scores in a second, about
 
 
@@ -82,17 +83,18 @@ class Room:
     def take(self, images: int, pixels: int) -> None:
         """Hold the work on so many images or pairs.
 
-        A single one that is more than the limit is let in where nothing else is in work.
+        What is more than the limit is let in where nothing else is in work: a single one, whatever
+        its size, and a batch of up to `ALONE` times the limit.
 
         Raises:
             Problem: `overloaded`, there is no room for them now; `too_many_pixels`, there never is.
         """
         most = self._admission.max_pixels
-        if images > 1 and pixels > most:
+        if images > 1 and pixels > ALONE * most:
             raise Problem(
                 "too_many_pixels",
                 f"Send smaller batches: this one counts as {pixels / 1e6:.0f} megapixels, and at "
-                f"most {most / 1e6:.0f} are taken (IQA_MAX_MEGAPIXELS).",
+                f"most {ALONE * most / 1e6:.0f} are taken ({ALONE} times IQA_MAX_MEGAPIXELS).",
             )
         pixels = min(pixels, most)
         if self._admission.pixels + pixels > most:

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="largest image, width times height")
     max_batch: int = Field(64, ge=1, description="most images or pairs in one batch request")
     max_megapixels: int = Field(
-        256, ge=1, description="megapixels in work at once, per worker; see gateway/admission.py"
+        128, ge=1, description="megapixels in work at once, per worker; see gateway/admission.py"
     )
     max_held_bytes: int = Field(512 << 20, ge=1, description="upload bytes held, per worker")
 

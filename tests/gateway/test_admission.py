@@ -45,14 +45,26 @@ def test_retry_after_grows_with_the_queue() -> None:
         assert_refused(admission, pixels=2000 * MEGAPIXEL, retry_after=3)
 
 
-def test_what_never_fits_is_told_so_but_for_a_single_image() -> None:
+def test_what_never_fits_is_told_so() -> None:
+    admission = Admission(max_megapixels=3, max_held_bytes=100)
+    with (
+        admission.admit() as room,
+        pytest.raises(Problem, match=r"too_many_pixels.*7 megapixels.*6.*IQA_MAX_MEGAPIXELS"),
+    ):
+        room.take(2, 7 * MEGAPIXEL)
+    assert admission.pixels == 0
+
+
+@pytest.mark.parametrize(("images", "megapixels"), [(1, 9), (2, 6)])
+def test_what_is_more_than_the_limit_is_let_in_alone(images: int, megapixels: int) -> None:
     admission = Admission(max_megapixels=3, max_held_bytes=100)
     with admission.admit() as room:
-        with pytest.raises(Problem, match=r"too_many_pixels.*IQA_MAX_MEGAPIXELS"):
-            room.take(2, 4 * MEGAPIXEL)
-        room.take(1, 4 * MEGAPIXEL)
+        with admission.admit() as other:
+            other.take(1, 1)
+            with pytest.raises(Problem, match="overloaded"):
+                room.take(images, megapixels * MEGAPIXEL)
+        room.take(images, megapixels * MEGAPIXEL)
         assert_refused(admission, pixels=1)
-    assert admission.pixels == 0
 
 
 def test_bytes_are_held_as_they_come_not_as_they_are_declared() -> None:

@@ -375,7 +375,7 @@ def test_without_a_backend_and_for_what_never_fits_it_says_so(tmp_path: Path) ->
             answer = client.post(BRISQUE, files=picture)
             assert_problem(answer, 503, "backend_unavailable")
             assert_problem(client.get("/readyz"), 503, "backend_unavailable")
-            batch = [("images", jpeg(photograph(500, 500)))] * 5
+            batch = [("images", jpeg(photograph(500, 500)))] * 9
             answer = client.post(f"{BRISQUE}batch/", files=batch)
             assert_problem(answer, 413, "too_many_pixels")
             assert "retry-after" not in answer.headers
