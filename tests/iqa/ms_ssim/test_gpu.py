@@ -63,7 +63,7 @@ def set_lanes(monkeypatch: pytest.MonkeyPatch, lanes: int) -> None:
 def batch() -> tuple[np.ndarray, np.ndarray]:
     """Scores and scales of all pairs in one ragged batch, on poisoned memory."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        set_lanes(monkeypatch, 128)
+        set_lanes(monkeypatch, 256)
         poison_allocations(monkeypatch)
         return score(list(PAIRS.values()))
 
@@ -77,7 +77,7 @@ def test_matches_the_reference(batch: tuple[np.ndarray, np.ndarray], name: str) 
 
 
 def test_several_tiles_a_row_and_a_negative_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_lanes(monkeypatch, 64)
+    set_lanes(monkeypatch, 128)
     scores, scales = score([NEGATIVE])
     value, expected = pool(reference.terms(*NEGATIVE))
     assert expected.min() < 0
@@ -89,7 +89,7 @@ def test_the_batch_does_not_change_a_bit(
     batch: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "even and odd side"
-    set_lanes(monkeypatch, 128)
+    set_lanes(monkeypatch, 256)
     scores, scales = score([PAIRS[name]])
     index = list(PAIRS).index(name)
     assert scores[0] == batch[0][index]
