@@ -82,7 +82,7 @@ class Service:
             worker.start()
         self._tell_janitor()
         if self._triton:
-            self._wait_for(self._triton_is_ready, self._triton)
+            self._wait_for(self._triton_is_ready, self._triton, *self._workers)
             for sentence in tritonserver.devices(list(self._triton.log)):
                 progress.info("%s", sentence)
         # A Triton elsewhere comes and goes by itself, and the gateway waits for it.
