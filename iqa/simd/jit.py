@@ -11,14 +11,17 @@ from iqa.simd.cache import KernelCache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Sums may be reordered and multiply-adds fused, so that inner loops vectorise. Not `nnan`, `ninf`
-# or `afn`: a kernel must see the nan it makes, and its quotients and roots are the exact ones.
-FAST_MATH = {"reassoc", "contract", "nsz"}
+# Multiply-adds may be fused. Not `nnan`, `ninf` or `afn`: a kernel must see the nan it makes, and
+# its quotients and roots are the exact ones.
+FAST_MATH = {"contract", "nsz"}
+# In plain loops sums may be reordered, too, so that they vectorise. What is written in vectors has
+# no need of it, and would lose by it: `x - level - mean` is more exact than `x - (level + mean)`.
+REORDERED = FAST_MATH | {"reassoc"}
 
 
 def kernel(function: Function) -> Function:
     """Compile on first call, without the GIL; kept on disk, see `jit_cache`."""
-    return _compiled(function)
+    return _compiled(function, REORDERED)
 
 
 def row_kernel(function: Function) -> Function:
@@ -29,18 +32,18 @@ def row_kernel(function: Function) -> Function:
     Without allocation the views that they take of arrays need no reference counts, and each of
     those would be an atomic operation: a quarter of the time of a short row.
     """
-    return _compiled(function, _nrt=False, forceinline=True)
+    return _compiled(function, FAST_MATH, _nrt=False, forceinline=True)
 
 
 def block_kernel(function: Function) -> Function:
     """The same, but called: for loops over many pixels, which LLVM compiles best on their own."""
-    return _compiled(function, _nrt=False, forceinline=False)
+    return _compiled(function, REORDERED, _nrt=False, forceinline=False)
 
 
-def _compiled(function: Function, **extra: bool) -> Function:
+def _compiled(function: Function, fast_math: set[str], **extra: bool) -> Function:
     options: dict[str, Any] = {
         "nogil": True,
-        "fastmath": FAST_MATH,
+        "fastmath": fast_math,
         "error_model": "numpy",
         **extra,
     }
