@@ -20,7 +20,7 @@ UNIT = np.float32(1 / LEVEL)
 
 def write_luma(image: Image, out: Image) -> None:
     """Write the luma of `image`, uint8 `[H, W, 3]`, to `out`, uint8 `[H, W, 1]` and contiguous."""
-    _write_luma(row_major(image), out.reshape(-1))
+    fill_luma(row_major(image), out.reshape(-1))
 
 
 @row_kernel
@@ -35,7 +35,8 @@ def luma_of(pixels: Image, start: int, rounding: np.float32, like: Any) -> Any:
 
 
 @kernel
-def _write_luma(pixels: Image, out: Image) -> None:
+def fill_luma(pixels: Image, out: Image) -> None:
+    """Write the luma of `pixels`, uint8 `[3 * N]`, to `out`, uint8 `[N]`."""
     like = spread(HALF)
     index = 0
     while 3 * index + VECTOR_BYTES <= len(pixels):

@@ -27,7 +27,7 @@ def warm_up() -> None:
             for channels in (1, 3):
                 image = random.integers(0, 256, (side, side, channels), dtype=np.uint8)
                 metric.score(*([image] for _ in metric.inputs), maps=True, threads=1)
-    exact_sums(row_major(image), image.shape)  # as no two fits of these images are tied
+    exact_sums(row_major(image), image.shape, 0)  # as no two fits of these images are tied
     luma.write_luma(image, image[:, :, :1].copy())
 
 

@@ -51,4 +51,4 @@ def test_scores(metric: Metric) -> None:
 
 def test_sums_in_float64() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, 64 * 176, dtype=np.uint8)
-    assert len(results(lambda: exact_sums(pixels, (64, 176, 1)).tobytes(), 2000)) == 1
+    assert len(results(lambda: exact_sums(pixels, (64, 176, 1), 1).tobytes(), 2000)) == 1

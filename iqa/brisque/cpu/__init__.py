@@ -15,8 +15,8 @@ from iqa.brisque import regressor
 from iqa.brisque.cpu.join import join, kept_size
 from iqa.brisque.cpu.planes import memory_size
 from iqa.brisque.cpu.sweep import sweep
-from iqa.brisque.cpu.ties import exact_sums
-from iqa.brisque.features import FEATURES, features_from_moments, fit_tables
+from iqa.brisque.cpu.ties import fit_again
+from iqa.brisque.features import FEATURES, fit_tables
 from iqa.images import Image, on_host, row_major
 from iqa.parallel import parallel_map
 
@@ -114,17 +114,16 @@ def fill(
         memory = _memory.numbers
         if len(memory) < size:
             memory = _memory.grown(size)
-        tie = sweep(
+        tied = sweep(
             pixels, height, width, strip, first, last, memory, kept,
             fits, vectors, item, features, values,
         )  # fmt: skip
         # `sweep` joins what is not cut.
         if len(strips) > 1 and next(done) == len(strips) - 1:
-            tie = join(kept, height, width, fits, vectors, item, features, values)
-        if tie:
-            counts = np.array([height * width, -(-height // 2) * -(-width // 2)])
+            tied = join(kept, height, width, fits, vectors, item, features, values)
+        if tied:
             shape = height, width, len(pixels) // (height * width)
-            features[item] = features_from_moments(exact_sums(pixels, shape), counts)
+            fit_again(tied, pixels, shape, features[item])
             values[item] = regressor.load().scores(features[item][None])[0]
 
     tasks: list[_Task] = []

@@ -85,7 +85,7 @@ def _add_seam(kept: Floats, row: int, above: int, width: int, sums: Array) -> No
 def join(
     kept: Floats, height: int, width: int, tables: Array, regressor: Array,
     item: int, features: Array, values: Array,
-) -> bool:  # fmt: skip
+) -> int:  # fmt: skip
     """Features and score of an image from what `sweep` kept of its strips.
 
     Args:
@@ -97,9 +97,9 @@ def join(
         features, values: `[N, 36]` and `[N]` get the features and the score.
 
     Returns:
-        whether a fit is a tie, which sums in float64 must decide.
+        a bit for each scale: whether a fit is a tie, which sums in float64 must decide.
     """
-    tie, out = False, features[item]
+    tied, out = 0, features[item]
     strips, columns, rows = len(kept) // kept_size(width), width, height
     for scale in range(SCALES):
         place = strip_sums(0, scale, width)
@@ -113,9 +113,10 @@ def join(
             row = strip_row(strip, 0, scale, width)
             above = strip_row((strip - 1) % strips, 1, scale, width)
             _add_seam(kept, row, above, columns, sums)
-        tie |= fit(sums, rows * columns, tables, out[HALF * scale : HALF * scale + HALF])
+        tie = fit(sums, rows * columns, tables, out[HALF * scale : HALF * scale + HALF])
+        tied |= tie << scale
         rows, columns = (rows + 1) // 2, (columns + 1) // 2
     if np.isnan(out[0]) or np.isnan(out[HALF]):
         out[:] = np.nan
     values[item] = regress(out, regressor)
-    return tie
+    return tied

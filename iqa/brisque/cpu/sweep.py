@@ -104,7 +104,7 @@ def sweep(
     pixels: Image, height: int, width: int, strip: int, first: int, last: int,
     memory: Floats, kept: Floats, tables: Array, regressor: Array,
     item: int, features: Array, values: Array,
-) -> bool:  # fmt: skip
+) -> int:  # fmt: skip
     """Sums of a strip of an image, each row with itself and all but the first with the one above.
 
     Args:
@@ -157,4 +157,4 @@ def sweep(
     _keep_sums(half, kept, strip_sums(strip, 1, width))
     if len(kept) == kept_size(width):
         return join(kept, height, width, tables, regressor, item, features, values)
-    return False
+    return 0

@@ -1,4 +1,4 @@
-"""The 22 sums in float64, for the few images of which float32 leaves two fits tied. Plain loops."""
+"""Fits to sums in float64, for the few scales of which float32 leaves two fits tied."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.features import FLAT, HALVING, HALVING_LEFT, MOMENTS, SCALES, WINDOW
-from iqa.images import LUMA_WEIGHTS, Image
+from iqa.brisque.features import (
+    FLAT,
+    HALVING,
+    HALVING_LEFT,
+    MOMENTS,
+    SCALES,
+    WINDOW,
+    fit,
+    fit_tables,
+)
+from iqa.images import Image
+from iqa.luma import fill_luma
 from iqa.simd.jit import block_kernel, kernel
 
 Array = NDArray[np.float64]
@@ -18,40 +28,51 @@ TAPS = len(WINDOW)
 RADIUS = TAPS // 2
 
 
-@kernel
-def exact_sums(pixels: Image, shape: Shape) -> Array:
-    """The sums `[2, 22]` of `iqa.brisque.features` of an image: uint8 `[H * W * C]`; H, W, C."""
-    sums = np.zeros((SCALES, MOMENTS))
+def fit_again(tied: int, pixels: Image, shape: Shape, features: Array) -> None:
+    """Replace the features of the tied scales; all are nan where one of the scales has no fit.
+
+    Args:
+        tied: bit 0 of the image itself, bit 1 of the half-size image.
+        pixels, shape: uint8 `[H * W * C]`; H, W, C.
+        features: `[36]`.
+    """
     height, width, _ = shape
-    _add_plane(pixels, shape, height, width, sums[0])
-    _add_plane(pixels, shape, (height + 1) // 2, (width + 1) // 2, sums[1])
-    return sums
+    for scale, out in enumerate(features.reshape(SCALES, -1)):
+        if tied >> scale & 1:
+            fit(exact_sums(pixels, shape, scale), height * width, fit_tables(), out)
+        height, width = (height + 1) // 2, (width + 1) // 2
+    if np.isnan(features).any():
+        features[:] = np.nan
 
 
 @kernel
-def _add_plane(pixels: Image, shape: Shape, height: int, width: int, sums: Array) -> None:
-    """Add the sums of the full or the half-size plane, which has so many rows and columns."""
+def exact_sums(pixels: Image, shape: Shape, scale: int) -> Array:
+    """The sums `[22]` of `iqa.brisque.features` of one scale of an image.
+
+    Args:
+        pixels, shape: as for `fit_again`.
+        scale: 0 for the image itself, 1 for the half-size image.
+    """
+    height, width, _ = shape
+    luma, line = np.empty((len(HALVING), width), np.uint8), np.empty(len(HALVING) + width)
+    if scale == 1:
+        height, width = (height + 1) // 2, (width + 1) // 2
+    sums = np.zeros(MOMENTS)
     ring, down = np.empty((TAPS, width)), np.zeros((2, width + 2 * RADIUS))
-    line = np.empty((2, len(HALVING) + shape[1]))
     # Each row begins with its last column and ends with its first one: the plane wraps around.
     first, own, above = np.empty(width + 2), np.empty(width + 2), np.empty(width + 2)
     for y in range(-RADIUS, height):
         if y + RADIUS < height:
             new = ring[(y + RADIUS) % TAPS]
-            if width == shape[1]:
-                _load(pixels, shape, y + RADIUS, new)
+            if scale == 0:
+                _load(pixels, shape, y + RADIUS, luma[0])
+                new[:] = luma[0]
             else:
-                _halve(pixels, shape, y + RADIUS, line, new)
+                _halve(pixels, shape, y + RADIUS, luma, line, new)
         if y < 0:
             continue
         _coefficients(ring, y, height, down, own)
-        # Not into `sums` at once: its bits would depend on how the arrays lie in memory.
-        absolute = squares = 0.0
-        for x in range(1, width + 1):
-            absolute += abs(own[x])
-            squares += own[x] * own[x]
-        sums[0] += absolute
-        sums[1] += squares
+        _add_own(own[1:-1], sums)
         _add_products(own[1:-1], own, sums[2:7])
         if y == 0:
             first[:] = own
@@ -59,23 +80,18 @@ def _add_plane(pixels: Image, shape: Shape, height: int, width: int, sums: Array
             _add_row(own, above, sums)
         own, above = above, own
     _add_row(first, above, sums)
+    return sums
 
 
-@block_kernel
-def _load(pixels: Image, shape: Shape, y: int, row: Array) -> None:
+@kernel
+def _load(pixels: Image, shape: Shape, y: int, row: Image) -> None:
     """Luma of a row."""
     _, width, channels = shape
-    start = y * width * channels
+    source = pixels[y * width * channels : (y + 1) * width * channels]
     if channels == 1:
-        for x in range(width):
-            row[x] = pixels[start + x]
+        row[:] = source
     else:
-        of_red, of_green, of_blue = LUMA_WEIGHTS
-        for x in range(width):
-            at = start + 3 * x
-            row[x] = (
-                of_red * pixels[at] + of_green * pixels[at + 1] + of_blue * pixels[at + 2] + 32768
-            ) // 65536
+        fill_luma(source, row)
 
 
 @block_kernel
@@ -84,22 +100,42 @@ def _mirrored(index: int, length: int) -> int:
     return 2 * length - 1 - index if index >= length else index
 
 
-@block_kernel
-def _halve(pixels: Image, shape: Shape, y: int, line: Array, row: Array) -> None:
-    """A row of the half-size image; `line` is scratch, `[2, 8 + W]`."""
+@kernel
+def _halve(pixels: Image, shape: Shape, y: int, luma: Image, line: Array, row: Array) -> None:
+    """A row of the half-size image, for each `y` from 0 on.
+
+    Args:
+        pixels, shape, y: the image, and which row.
+        luma: `[8, W]`, keeps the rows of the image that the taps see.
+        line: `[8 + W]`, scratch.
+        row: gets it.
+    """
     height, width, _ = shape
-    down, source = line[0], line[1, :width]
-    down[:] = 0
+    end = 2 * y + len(HALVING) - HALVING_LEFT
+    for source in range(end - 2 if y > 0 else 0, min(end, height)):
+        _load(pixels, shape, source, luma[source % len(HALVING)])
+    line[:] = 0
     for tap in range(len(HALVING)):
-        _load(pixels, shape, _mirrored(2 * y + tap - HALVING_LEFT, height), source)
-        for x in range(width):
-            down[HALVING_LEFT + x] += HALVING[tap] * source[x]
-    for x in range(len(down)):
-        down[x] = down[HALVING_LEFT + _mirrored(x - HALVING_LEFT, width)]
+        source = _mirrored(2 * y + tap - HALVING_LEFT, height)
+        _add_weighted(luma[source % len(HALVING)], HALVING[tap], line[HALVING_LEFT:])
+    for k in range(len(HALVING)):
+        x = k - HALVING_LEFT if k < HALVING_LEFT else k - HALVING_LEFT + width
+        line[HALVING_LEFT + x] = line[HALVING_LEFT + _mirrored(x, width)]
+    _halve_along(line, row)
+
+
+@block_kernel
+def _add_weighted(source: Image, weight: float, out: Array) -> None:
+    for x in range(len(source)):
+        out[x] += weight * source[x]
+
+
+@block_kernel
+def _halve_along(line: Array, row: Array) -> None:
     for x in range(len(row)):
         total = 0.0
         for tap in range(len(HALVING)):
-            total += HALVING[tap] * down[2 * x + tap]
+            total += HALVING[tap] * line[2 * x + tap]
         row[x] = total
 
 
@@ -122,6 +158,20 @@ def _coefficients(ring: Array, y: int, height: int, down: Array, row: Array) -> 
         difference = 0.0 if abs(difference) < FLAT else difference
         row[1 + x] = difference / (math.sqrt(abs(power - mean * mean)) + 1)
     row[0], row[width + 1] = row[width], row[1]
+
+
+@block_kernel
+def _add_own(own: Array, sums: Array) -> None:
+    """Add a row's magnitudes and squares.
+
+    Not into `sums` one by one: its bits would depend on how the arrays lie in memory.
+    """
+    absolute = square = 0.0
+    for x in range(len(own)):
+        absolute += abs(own[x])
+        square += own[x] * own[x]
+    sums[0] += absolute
+    sums[1] += square
 
 
 @block_kernel
