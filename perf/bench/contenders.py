@@ -41,35 +41,25 @@ class Contender:
 def contenders(first_port: int, folder: Path) -> list[Contender]:
     """All of them, each on ports of its own from `first_port` on; models are made in `folder`."""
     ports = [first_port + PORTS * index for index in range(4)]
+    in_process = ["perf.baselines.in_process", "--workers", str(CORES)]
+    piq_service = [
+        "uvicorn",
+        "perf.baselines.piq_service:app",
+        "--no-access-log",
+        "--log-level=warning",
+    ]
+    repository = ["--model-repository", str(folder)]
     return [
         service(ports[0]),
-        Contender(
-            "in_process",
-            "our kernels inside FastAPI",
-            ports[1],
-            _in_process(ports[1]),
-            score,
-        ),
-        Contender(
-            "piq_service",
-            "FastAPI + piq",
-            ports[2],
-            _piq_service(ports[2]),
-            piq_scores.score,
-        ),
-        _with_triton(
-            "triton_piq",
-            "Triton + piq",
-            ports[3],
-            _piq_of_luma,
-            ["--model-repository", str(folder)],
-        ),
+        _alone("in_process", "our kernels inside FastAPI", ports[1], in_process, score),
+        _alone("piq_service", "FastAPI + piq", ports[2], piq_service, piq_scores.score),
+        _with_triton("triton_piq", "Triton + piq", ports[3], repository, _piq_of_luma),
     ]
 
 
 def service(port: int, options: Sequence[str] = ()) -> Contender:
     """This service, started with some options."""
-    return _with_triton("service", "this service", port, score, options)
+    return _with_triton("service", "this service", port, options, score)
 
 
 def _piq_of_luma(model: str, *images: Pixels) -> float:
@@ -79,19 +69,15 @@ def _piq_of_luma(model: str, *images: Pixels) -> float:
     return piq_scores.score(model, *images)
 
 
-def _in_process(port: int) -> list[str]:
-    module = "perf.baselines.in_process"
-    return [sys.executable, "-m", module, "--port", str(port), "--workers", str(CORES)]
-
-
-def _piq_service(port: int) -> list[str]:
-    application = "perf.baselines.piq_service:app"
-    quiet = ["--no-access-log", "--log-level", "warning"]
-    return [sys.executable, "-m", "uvicorn", application, "--port", str(port), *quiet]
+def _alone(
+    name: str, title: str, port: int, module: Sequence[str], right_score: Score
+) -> Contender:
+    command = [sys.executable, "-m", *module, "--port", str(port)]
+    return Contender(name, title, port, command, right_score)
 
 
 def _with_triton(
-    name: str, title: str, port: int, right_score: Score, options: Sequence[str]
+    name: str, title: str, port: int, options: Sequence[str], right_score: Score
 ) -> Contender:
     http, grpc, metrics = port + 1, port + 2, port + 3
     start = "from launcher.main import main; raise SystemExit(main())"
