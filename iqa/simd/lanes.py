@@ -178,13 +178,15 @@ def load_at(typing: Any, array: Any, places: Any, index: Any, like: Any) -> Any:
 
 @compiled
 def store_rows(typing: Any, array: Any, index: Any, step: Any, vectors: Any) -> Any:
-    """Write a tuple of vectors to places `step` elements apart, of an array of their type."""
+    """Write a tuple of vectors to places `step` elements apart, see `store`."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         value, index, step, taken = arguments
         for k in range(vectors.count):
             place = _place(context, builder, array, value, index, vectors.dtype.count)
             vector = builder.extract_value(taken, k)
+            if array.dtype != vectors.dtype.dtype:
+                vector = builder.fptrunc(vector, place.type.pointee)
             builder.store(vector, place, align=array.dtype.bitwidth // 8)
             index = builder.add(index, step)
         return context.get_dummy_value()

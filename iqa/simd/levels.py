@@ -37,15 +37,14 @@ _V2 = ("sse4.2", "ssse3", "popcnt", "cx16")
 _V3 = (*_V2, "avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe")
 _V4 = (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
 
-# The highest first. LLVM splits vectors of 512 bits into halves unless it is told not to. Vectors
-# have 64 bytes at every level, as BRISQUE's kernel counts in sixteens: LLVM makes several of one.
+# The highest first. LLVM splits vectors of 512 bits into halves unless it is told not to.
 LEVELS: Mapping[str, tuple[Level, ...]] = {
     "x86_64": (
         Level("v4", "x86-64-v4", "-prefer-256-bit", 64, _V4),
-        Level("v3", "x86-64-v3", "", 64, _V3),
-        Level("v2", "x86-64-v2", "", 64, _V2),
+        Level("v3", "x86-64-v3", "", 32, _V3),
+        Level("v2", "x86-64-v2", "", 16, _V2),
     ),
-    "aarch64": (Level("arm64", "generic", "", 64, ()),),
+    "aarch64": (Level("arm64", "generic", "", 16, ()),),
 }
 _ALIASES = {"AMD64": "x86_64", "arm64": "aarch64"}
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from iqa.brisque.cpu.rows import MIDDLE, PHASES, load_row
+from iqa.brisque.cpu.load import LEFT, MIDDLE, PHASES, load_row, phase_length
 from iqa.images import check_image, luma, on_host
 from iqa.luma import write_luma
 
@@ -21,12 +21,12 @@ def test_luma_is_pillows_for_every_colour_of_a_grid() -> None:
     written = np.empty((1, image.shape[1], 1), np.uint8)
     write_luma(image, written)
     np.testing.assert_array_equal(written[:, :, 0], expected)
-    stride = -(-image.shape[1] // 64) * 16
-    pixels = np.zeros(PHASES * stride * 3 + 64, np.uint8)
+    width = image.shape[1]
+    pixels = np.zeros(image.size + 1024, np.uint8)
     pixels[: image.size] = image.reshape(-1)
-    row = np.empty(PHASES * stride, np.float32)
-    load_row(pixels, 0, 3, stride, stride, stride, 0, 0, row, 0)
-    found = row.reshape(PHASES, stride).T.reshape(-1)[: image.shape[1]]
+    row = np.empty((PHASES, phase_length(width)), np.float32)
+    load_row(pixels, 0, 3, width, row, 0, row.shape[1])
+    found = row[:, LEFT:].T.reshape(-1)[:width]
     np.testing.assert_array_equal(found + MIDDLE, expected[0])
 
 

@@ -1,8 +1,7 @@
-"""The 22 sums of rows of MSCN coefficients and the rows above them, for the CPU kernel.
+"""Sums over MSCN coefficients, and the counts of products of either sign from bits.
 
-A row of coefficients is in four phases, too: that of pixel x is number x // 4 of phase x % 4.
-Coefficients right of the image are 0, but when a row is the one above, its first one is repeated
-there; and left of the image is its last one.
+A row of coefficients lies as a row of pixels does. Right of the image it is 0; once it is the row
+above, its first column is repeated there. Left of the image is its last column.
 """
 
 from __future__ import annotations
@@ -12,195 +11,175 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.rows import LANES
+from iqa.brisque.cpu.load import LANES, LEFT, PHASES, WORD, fill_outside, of_phase
 from iqa.simd.jit import row_kernel
-from iqa.simd.lanes import bits_below, load, ones, spread, store
+from iqa.simd.lanes import load, load_rows, negative_bits, nonzero_bits, ones, spread, store_rows
 
-Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Signs = NDArray[np.uint16]
 Words = NDArray[np.uint64]
 
-ZERO = np.float32(0)
-TOTALS = 14  # sums of magnitudes and squares; the other 8 of the 22 are counts
-BITS = 64  # signs in a word
+NEIGHBOURS = 4  # left, upper, upper left and upper right
+# Of |c| and c^2; and for each neighbour of |p| and of p^2 where p < 0 and p > 0, p the product.
+TOTALS = 2 + 3 * NEIGHBOURS
+COUNTS = 2 * NEIGHBOURS  # of negative and of positive products
+# The last phase a column earlier, the four, the first one a column later: so are the left and right
+# neighbours of four of them those that begin one earlier and later.
+SIGN_PHASES = 1 + PHASES + 1
+SIGNS = 2 * SIGN_PHASES  # words for each 64 numbers of a phase: what is negative, what is not 0
+ALL = ~np.uint64(0)
 
-# Places of signs are unsigned below: one that might be negative, Numba would count from the end,
-# and LLVM would then look at one word at a time.
+
+@row_kernel
+def words(width: int) -> int:
+    """Words of signs in a phase, one for each 64 numbers."""
+    return (width + PHASES * WORD - 1) // (PHASES * WORD)
+
+
+@row_kernel
+def wrap(rows: Floats, row: int, width: int) -> None:
+    """Make a new row end with 0, and begin with its last column."""
+    length = rows.shape[2]
+    here = row * PHASES * length
+    fill_outside(rows, here, length, width, np.float32(0))
+    last = width - 1
+    rows[row, PHASES - 1, LEFT - 1] = rows[row, last % PHASES, LEFT + last // PHASES]
+
+
+@row_kernel
+def wrap_above(rows: Floats, row: int, width: int) -> None:
+    """Repeat a row's first column behind its last one, for the row below."""
+    rows[row, width % PHASES, LEFT + width // PHASES] = rows[row, 0, LEFT]
 
 
 @row_kernel
 def no_totals() -> Any:
-    """14 vectors of 0."""
-    z = spread(ZERO)
+    """A vector of 0 for each of the totals."""
+    z = spread(np.float32(0))
     return z, z, z, z, z, z, z, z, z, z, z, z, z, z
 
 
 @row_kernel
-def _add_product(one: Any, other: Any, absolute: Any, left: Any, right: Any) -> Any:
-    product, zero = one * other, spread(ZERO)
+def _add(t: Any, c: Any, other: Any) -> Any:
+    product, zero = c * other, spread(np.float32(0))
     negative, positive = min(product, zero), max(product, zero)
-    return absolute + abs(product), left + negative * negative, right + positive * positive
+    return t[0] + abs(product), t[1] + negative * negative, t[2] + positive * positive
 
 
 @row_kernel
-def _add_pixel(t: Any, c: Any, left: Any, upper: Any, upper_left: Any, upper_right: Any) -> Any:
-    h = _add_product(c, left, t[2], t[3], t[4])
-    v = _add_product(c, upper, t[5], t[6], t[7])
-    d = _add_product(c, upper_left, t[8], t[9], t[10])
-    e = _add_product(c, upper_right, t[11], t[12], t[13])
-    return (
-        t[0] + abs(c), t[1] + c * c, h[0], h[1], h[2], v[0], v[1], v[2],
-        d[0], d[1], d[2], e[0], e[1], e[2],
-    )  # fmt: skip
+def _add_column(t: Any, c: Any, left: Any, upper: Any, upper_left: Any, upper_right: Any) -> Any:
+    h, v = _add(t[2:5], c, left), _add(t[5:8], c, upper)
+    d, e = _add(t[8:11], c, upper_left), _add(t[11:14], c, upper_right)
+    return (t[0] + abs(c), t[1] + c * c, *h, *v, *d, *e)
 
 
 @row_kernel
-def _neighbours(rows: Floats, row: int, above: int, stride: int) -> Any:
-    """A row's four phases and the last one a number earlier; above also the first one later."""
-    like = spread(ZERO)
-    r1, r2, r3 = row + stride, row + 2 * stride, row + 3 * stride
-    a1, a2, a3 = above + stride, above + 2 * stride, above + 3 * stride
-    return (
-        load(rows, row, like), load(rows, r1, like), load(rows, r2, like), load(rows, r3, like),
-        load(rows, r3 - 1, like),
-        load(rows, above, like), load(rows, a1, like), load(rows, a2, like), load(rows, a3, like),
-        load(rows, a3 - 1, like), load(rows, above + 1, like),
-    )  # fmt: skip
-
-
-@row_kernel
-def add_row(totals: Any, rows: Floats, row: int, above: int, stride: int, count: int) -> Any:
-    """Add a row's magnitudes and squares.
+def add_row(totals: Any, rows: Floats, row: int, above: int, width: int) -> Any:
+    """Add a row to the totals.
 
     Args:
-        totals: 14 vectors, in the order of `features` but without the counts.
-        rows, row, above, stride: coefficients, where two rows begin and how far phases are apart.
-        count: numbers in a phase.
+        totals: vectors.
+        rows: of coefficients, `[K, PHASES, L]`.
+        row, above: which is the row, and which the one above.
+        width: columns.
 
     Returns:
         the new totals.
     """
-    for j in range(0, count, LANES):
-        c0, c1, c2, c3, left, a0, a1, a2, a3, before, behind = _neighbours(
-            rows, row + j, above + j, stride
+    t, like, length = totals, totals[0], rows.shape[2]
+    for j in range(LEFT, LEFT + of_phase(width, 0), LANES):
+        place, upper = row * PHASES * length + j, above * PHASES * length + j
+        left, upper_left = (
+            load(rows, place + 3 * length - 1, like),
+            load(rows, upper + 3 * length - 1, like),
         )
-        totals = _add_pixel(totals, c0, left, a0, before, a1)
-        totals = _add_pixel(totals, c1, c0, a1, a0, a2)
-        totals = _add_pixel(totals, c2, c1, a2, a1, a3)
-        totals = _add_pixel(totals, c3, c2, a3, a2, behind)
-    return totals
+        upper_right = load(rows, upper + 1, like)
+        c = load_rows(rows, place, length, PHASES, like)
+        a = load_rows(rows, upper, length, PHASES, like)
+        t = _add_column(t, c[0], left, a[0], upper_left, a[1])
+        t = _add_column(t, c[1], c[0], a[1], a[0], a[2])
+        t = _add_column(t, c[2], c[1], a[2], a[1], a[3])
+        t = _add_column(t, c[3], c[2], a[3], a[2], upper_right)
+    return t
 
 
 @row_kernel
-def note_signs(
-    rows: Floats, row: int, stride: int, count: int, signs: Signs, place: int, step: int
-) -> None:
-    """Set a bit for each negative coefficient of a row.
+def add_totals(totals: Any, scratch: Floats, sums: Doubles) -> None:
+    """Add vectors of float32 to those in float64, by way of `scratch`; both `[TOTALS * LANES]`."""
+    store_rows(scratch, 0, LANES, totals)
+    for k in range(len(sums)):
+        sums[k] += scratch[k]
+
+
+@row_kernel
+def note_signs(rows: Floats, row: int, width: int, some_zero: bool, signs: Words) -> None:
+    """Note which coefficients of a row are negative, and which are not 0.
 
     Args:
-        rows, row, stride, count: as for `add_row`.
-        signs, place: get the bits, 16 in a number, of six phases: the last one a column earlier,
-            the four, the first one a column later. So are those of left and right neighbours the
-            four that begin a phase earlier and later.
-        step: from phase to phase.
+        rows, row: of coefficients, and which.
+        width: columns.
+        some_zero: some may be 0, otherwise none is taken for it.
+        signs: `[words(W) * SIGNS]` gets the bits.
     """
-    zero, last = spread(ZERO), row + 3 * stride
-    before, phase = np.uint64(place), np.uint64(step)
-    a, b, c = before + phase, before + phase + phase, before + phase + phase + phase
-    d, behind = c + phase, c + phase + phase
-    for k in range(np.uint64(count // LANES)):
-        j = LANES * np.int64(k)
-        signs[before + k] = bits_below(load(rows, last + j - 1, zero), zero)
-        signs[a + k] = bits_below(load(rows, row + j, zero), zero)
-        signs[b + k] = bits_below(load(rows, row + stride + j, zero), zero)
-        signs[c + k] = bits_below(load(rows, row + 2 * stride + j, zero), zero)
-        signs[d + k] = bits_below(load(rows, last + j, zero), zero)
-        signs[behind + k] = bits_below(load(rows, row + j + 1, zero), zero)
+    length = rows.shape[2]
+    for k in range(words(width)):
+        place, bits = row * PHASES * length + LEFT + k * WORD, signs[k * SIGNS : (k + 1) * SIGNS]
+        for phase in range(-1, PHASES + 1):
+            column = place + phase % PHASES * length + phase // PHASES
+            bits[1 + phase] = negative_bits(rows, column)
+            bits[SIGN_PHASES + 1 + phase] = nonzero_bits(rows, column) if some_zero else ALL
 
 
 @row_kernel
-def add_totals(totals: Floats, sums: Array) -> None:
-    """Add what `store_totals` wrote."""
-    for k in range(0, TOTALS * LANES, LANES // 2):
-        like = spread(0.0)
-        store(sums, k, load(sums, k, like) + load(totals, k, like))
-
-
-@row_kernel
-def store_totals(out: Floats, t: Any) -> None:
-    """Write 14 vectors one after the other."""
-    store(out, 0, t[0])
-    store(out, LANES, t[1])
-    store(out, 2 * LANES, t[2])
-    store(out, 3 * LANES, t[3])
-    store(out, 4 * LANES, t[4])
-    store(out, 5 * LANES, t[5])
-    store(out, 6 * LANES, t[6])
-    store(out, 7 * LANES, t[7])
-    store(out, 8 * LANES, t[8])
-    store(out, 9 * LANES, t[9])
-    store(out, 10 * LANES, t[10])
-    store(out, 11 * LANES, t[11])
-    store(out, 12 * LANES, t[12])
-    store(out, 13 * LANES, t[13])
-
-
-@row_kernel
-def count_signs(
-    words: Words, row: int, above: int, inside: int, step: int, width: int, counts: Integers
-) -> None:
-    """Count the products of either sign from the signs of coefficients of which none is 0.
+def count_signs(own: Words, above: Words, width: int, counts: Integers) -> None:
+    """Count the negative and the positive products of a row.
 
     Args:
-        words, row, above: where the signs of a row and the one above it are, see `note_signs`.
-        inside: place of bits of the four phases' columns of the image.
-        step: from phase to phase.
-        width: of the image.
-        counts: `[8]`, of the negative and of the positive products, for each of the neighbours.
+        own, above: signs of the row and of the one above, see `note_signs`.
+        width: columns.
+        counts: `[COUNTS]`.
     """
-    h = v = d = e = 0
-    phase = np.uint64(step)
-    left, upper_left, bits = np.uint64(row), np.uint64(above), np.uint64(inside)
-    middle, upper, upper_right = left + phase, upper_left + phase, upper_left + phase + phase
-    for k in range(np.uint64(4 * step)):
-        own, valid = words[middle + k], words[bits + k]
-        h += ones((own ^ words[left + k]) & valid)
-        v += ones((own ^ words[upper + k]) & valid)
-        d += ones((own ^ words[upper_left + k]) & valid)
-        e += ones((own ^ words[upper_right + k]) & valid)
-    for k, negative in enumerate((h, v, d, e)):
-        counts[2 * k] += negative
-        counts[2 * k + 1] += width - negative
-
-
-@row_kernel
-def _count(product: Any) -> Any:
-    zero = spread(ZERO)
-    return ones(bits_below(product, zero)), ones(bits_below(zero, product))
-
-
-@row_kernel
-def _count_pixel(
-    counts: Integers, c: Any, left: Any, upper: Any, upper_left: Any, upper_right: Any
-) -> None:
-    for k, other in enumerate((left, upper, upper_left, upper_right)):
-        negative, positive = _count(c * other)
-        counts[2 * k] += negative
-        counts[2 * k + 1] += positive
-
-
-@row_kernel
-def count_products(
-    rows: Floats, row: int, above: int, stride: int, count: int, counts: Integers
-) -> None:
-    """The same where coefficients may be 0, for the arguments of `add_row`."""
-    for j in range(0, count, LANES):
-        c0, c1, c2, c3, left, a0, a1, a2, a3, before, behind = _neighbours(
-            rows, row + j, above + j, stride
+    for k in range(words(width)):
+        valid = (
+            _inside(width, 0, k),
+            _inside(width, 1, k),
+            _inside(width, 2, k),
+            _inside(width, 3, k),
         )
-        _count_pixel(counts, c0, left, a0, before, a1)
-        _count_pixel(counts, c1, c0, a1, a0, a2)
-        _count_pixel(counts, c2, c1, a2, a1, a3)
-        _count_pixel(counts, c3, c2, a3, a2, behind)
+        bits, upper = own[k * SIGNS : (k + 1) * SIGNS], above[k * SIGNS : (k + 1) * SIGNS]
+        _count(bits, bits, -1, valid, counts[0:2])
+        _count(bits, upper, 0, valid, counts[2:4])
+        _count(bits, upper, -1, valid, counts[4:6])
+        _count(bits, upper, 1, valid, counts[6:8])
+
+
+@row_kernel
+def _inside(width: int, phase: int, k: int) -> np.uint64:
+    """Which bits of a word of signs are of columns of the image."""
+    rest = of_phase(width, phase) - k * WORD
+    return ALL if rest >= WORD else (np.uint64(1) << np.uint64(rest)) - np.uint64(1)
+
+
+@row_kernel
+def _count(own: Words, other: Words, columns: int, valid: Any, counts: Integers) -> None:
+    """Count the products with what lies so many columns further right."""
+    negative = products = 0
+    for phase in range(1, 1 + PHASES):
+        both = own[SIGN_PHASES + phase] & valid[phase - 1] & other[SIGN_PHASES + phase + columns]
+        negative += ones((own[phase] ^ other[phase + columns]) & both)
+        products += ones(both)
+    counts[0] += negative
+    counts[1] += products - negative
+
+
+@row_kernel
+def moments(totals: Doubles, counts: Integers, out: Doubles) -> None:
+    """The 22 sums of `iqa.brisque.features` from totals and counts."""
+    for k in range(TOTALS):
+        total = 0.0
+        for lane in range(LANES):
+            total += totals[k * LANES + lane]
+        out[k if k < 2 else 4 + 5 * ((k - 2) // 3) + (k - 2) % 3] = total
+    for k in range(COUNTS):
+        out[2 + 5 * (k // 2) + k % 2] = counts[k]

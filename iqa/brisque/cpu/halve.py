@@ -1,0 +1,77 @@
+"""The half-size image, as MATLAB's `imresize(x, 0.5)`: eight rows and eight columns to one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa.brisque.cpu.load import (
+    LANES,
+    LEFT,
+    MIDDLE,
+    PHASES,
+    fill_outside,
+    of_phase,
+    split_pairs,
+    ten_columns,
+)
+from iqa.brisque.features import HALVING, HALVING_LEFT
+from iqa.simd.jit import row_kernel
+from iqa.simd.lanes import load_at, spread, store
+
+Floats = NDArray[np.float32]
+
+TAPS = len(HALVING)
+B0, B1, B2, B3 = HALVING[: TAPS // 2].astype(np.float32)  # symmetric; exact
+
+
+@row_kernel
+def _weighted(a: Any) -> Any:
+    outer = spread(B0) * (a[0] + a[7]) + spread(B1) * (a[1] + a[6])
+    return outer + (spread(B2) * (a[2] + a[5]) + spread(B3) * (a[3] + a[4]))
+
+
+@row_kernel
+def mirrored(index: int, length: int) -> int:
+    """The index of the sample that stands for one up to `length` outside."""
+    index = -1 - index if index < 0 else index
+    return 2 * length - 1 - index if index >= length else index
+
+
+@row_kernel
+def halve_row(
+    pixels: Floats, at: Any, width: int, line: Floats, half_rows: Floats, out: int, half_length: int
+) -> None:
+    """A row of the half-size image.
+
+    Args:
+        pixels: rows of the full image.
+        at: where in them the eight rows begin that it is made of.
+        width: of the full image.
+        line: float32 `[PHASES, L]`, for the weighted sum of the eight.
+        half_rows, out, half_length: get the row, from place `out` on; numbers in a phase.
+    """
+    length, half_width = line.shape[1], (width + 1) // 2
+    for phase in range(0, PHASES * length, length):
+        for place in range(phase + LEFT, phase + LEFT + of_phase(width, 0), LANES):
+            store(line, place, _weighted(load_at(pixels, at, place, spread(B0))))
+    for x in range(TAPS - HALVING_LEFT):
+        for outside in (-1 - x, width + x):
+            inside = mirrored(outside, width)
+            line[outside % PHASES, LEFT + outside // PHASES] = line[
+                inside % PHASES, LEFT + inside // PHASES
+            ]
+    for j in range(0, of_phase(half_width, 0), LANES):
+        even, odd = _two_columns(line, LEFT + 2 * j, length)
+        next_even, next_odd = _two_columns(line, LEFT + 2 * j + LANES, length)
+        split_pairs(half_rows, out + LEFT + j, half_length, even, odd, next_even, next_odd)
+    fill_outside(half_rows, out, half_length, half_width, -MIDDLE)
+
+
+@row_kernel
+def _two_columns(line: Floats, place: int, length: int) -> Any:
+    """Columns 2 j and 2 j + 1 of the half-size row, for a vector of j."""
+    a = ten_columns(line, place, length, spread(B0))
+    return _weighted(a), _weighted(a[2:])
