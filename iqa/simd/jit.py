@@ -11,17 +11,14 @@ from iqa.simd.cache import KernelCache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Multiply-adds may be fused. Not `nnan`, `ninf` or `afn`: a kernel must see the nan it makes, and
-# its quotients and roots are the exact ones.
-FAST_MATH = {"contract", "nsz"}
-# In plain loops sums may be reordered, too, so that they vectorise. What is written in vectors has
-# no need of it, and would lose by it: `x - level - mean` is more exact than `x - (level + mean)`.
-REORDERED = FAST_MATH | {"reassoc"}
+# Sums may be reordered and multiply-adds fused, so that inner loops vectorise. Not `nnan`, `ninf`
+# or `afn`: a kernel must see the nan it makes, and its quotients and roots are the exact ones.
+FAST_MATH = {"reassoc", "contract", "nsz"}
 
 
 def kernel(function: Function) -> Function:
     """Compile on first call, without the GIL; kept on disk, see `jit_cache`."""
-    return _compiled(function, REORDERED)
+    return _compiled(function, FAST_MATH)
 
 
 def row_kernel(function: Function) -> Function:
@@ -35,9 +32,17 @@ def row_kernel(function: Function) -> Function:
     return _compiled(function, FAST_MATH, _nrt=False, forceinline=True)
 
 
+def ordered_row_kernel(function: Function) -> Function:
+    """The same, but every sum is rounded in the order in which it is written.
+
+    `x - level - mean` is more exact than `x - (level + mean)`, which LLVM may take instead.
+    """
+    return _compiled(function, FAST_MATH - {"reassoc"}, _nrt=False, forceinline=True)
+
+
 def block_kernel(function: Function) -> Function:
-    """The same, but called: for loops over many pixels, which LLVM compiles best on their own."""
-    return _compiled(function, REORDERED, _nrt=False, forceinline=False)
+    """The same as `kernel`, but called: loops over many pixels, which LLVM compiles best alone."""
+    return _compiled(function, FAST_MATH, _nrt=False, forceinline=False)
 
 
 def _compiled(function: Function, fast_math: set[str], **extra: bool) -> Function:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from iqa.brisque.cpu.load import CACHE_LINE, LANES, LEFT, MIDDLE, PHASES, ten_columns
 from iqa.brisque.features import FLAT, WINDOW
-from iqa.simd.jit import row_kernel
+from iqa.simd.jit import ordered_row_kernel
 from iqa.simd.lanes import (
     alike,
     bits_below,
@@ -57,12 +57,12 @@ NEAR_VARIANCE = np.float32(0.05)
 NEAR_RATIO = NEAR_VARIANCE / NEAR_DIFFERENCE
 
 
-@row_kernel
+@ordered_row_kernel
 def _down(w: Any, a: Any) -> Any:
     return (w[0] * (a[0] + a[6]) + a[3]) + (w[1] * (a[1] + a[5]) + w[2] * (a[2] + a[4]))
 
 
-@row_kernel
+@ordered_row_kernel
 def blur_down(
     pixels: Floats,
     at: Any,
@@ -106,19 +106,19 @@ def blur_down(
             store_rows(blurred, FIELD + out + j, ROW, windows)
 
 
-@row_kernel
+@ordered_row_kernel
 def _along(w: Any, a: Any) -> Any:
     return (w[0] * (a[0] + a[6]) + w[1] * (a[1] + a[5])) + (w[2] * (a[2] + a[4]) + w[3] * a[3])
 
 
-@row_kernel
+@ordered_row_kernel
 def _windows_along(w: Any, blurred: Real, place: int) -> Any:
     """Windows of a vector of each phase; `place` is that of phase 0."""
     a = ten_columns(blurred, place, LINE, w[0])
     return _along(w, a), _along(w, a[1:]), _along(w, a[2:]), _along(w, a[3:])
 
 
-@row_kernel
+@ordered_row_kernel
 def _variances(mean: Any, square: Any) -> Any:
     return (
         abs(square[0] - mean[0] * mean[0]),
@@ -128,13 +128,13 @@ def _variances(mean: Any, square: Any) -> Any:
     )
 
 
-@row_kernel
+@ordered_row_kernel
 def _differences(pixels: Floats, centre: int, length: int, middle: Any, mean: Any) -> Any:
     c = minus(load_rows(pixels, centre, length, PHASES, middle), middle)
     return c[0] - mean[0], c[1] - mean[1], c[2] - mean[2], c[3] - mean[3]
 
 
-@row_kernel
+@ordered_row_kernel
 def _coefficients(differences: Any, variances: Any) -> Any:
     d, v, one = differences, variances, alike(1.0, differences[0])
     return (
@@ -145,7 +145,7 @@ def _coefficients(differences: Any, variances: Any) -> Any:
     )
 
 
-@row_kernel
+@ordered_row_kernel
 def coefficients_along(
     blurred: Floats,
     row: int,
@@ -190,7 +190,7 @@ def coefficients_along(
     return near
 
 
-@row_kernel
+@ordered_row_kernel
 def exact_along(
     blurred: NDArray[np.float64], row: int, pixels: Floats, centre: int, out: Floats, place: int
 ) -> None:
