@@ -144,7 +144,7 @@ def test_large_pictures_and_readiness_outlive_a_triton(pair: tuple[Triton, ...],
 
     async def scenario() -> tuple[Load, Load]:
         polling = asyncio.create_task(poll())
-        async with Load(url, clients=2, size=(6000, 4000)) as large, Load(url, clients=2) as small:
+        async with Load(url, clients=2, size=(4000, 3000)) as large, Load(url, clients=2) as small:
             await large.more(4)
             await asyncio.to_thread(pair[0].stop, signal.SIGKILL)
             await large.more(6)
