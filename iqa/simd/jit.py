@@ -17,7 +17,7 @@ FAST_MATH = {"reassoc", "contract", "nsz"}
 
 
 def kernel(function: Function) -> Function:
-    """Compile on first call, without the GIL; kept on disk, see `jit_cache`."""
+    """Compile on first call, without the GIL; kept on disk, see `iqa.simd.cache`."""
     return _compiled(function, FAST_MATH)
 
 
