@@ -2,6 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 VENV := .venv
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder -v
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
 .PHONY: serve test check lint bench soak clean
@@ -10,10 +11,10 @@ serve: $(VENV)/serve.stamp  ## start Triton and the gateway; options: make serve
 	@exec $(VENV)/bin/iqa-serve $(ARGS)
 
 test: $(VENV)/test.stamp  ## run the tests, the integration tests against a real Triton included
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: lint  ## style, types and every test that needs no server, for work in between
-	$(VENV)/bin/python -m pytest -m "not server" $(ARGS)
+	$(PYTEST) -m "not server" $(ARGS)
 
 lint: $(VENV)/test.stamp  ## style and types
 	$(VENV)/bin/ruff check .

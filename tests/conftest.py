@@ -110,6 +110,13 @@ FOLDERS_WITH_SERVERS = frozenset({"hostile", "integration", "launcher", "reliabi
 SERVERS = frozenset({"service", "triton", "cluster", "bucket"})  # fixtures
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Have the kernels on disk first, once for all processes that run tests."""
+    if not hasattr(session.config, "workerinput"):
+        warm_up = [sys.executable, "-m", "iqa.warm_up"]
+        subprocess.run(warm_up, check=True, cwd=Path(__file__).parents[1])
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what starts servers, so that `make check` can leave it out."""
     for item in items:
@@ -121,15 +128,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Leave the environment as it was."""
     del os.environ["TRITON_INTERPRET"]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled() -> None:
-    """Have the kernels on disk first.
-
-    A process that compiles a kernel itself may round its last bit otherwise than one that loads it.
-    """
-    subprocess.run([sys.executable, "-m", "iqa.warm_up"], check=True, cwd=Path(__file__).parents[1])
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The shipped weights are the released ones, and nothing else is taken for them."""
 
+import hashlib
 import inspect
 import io
 from dataclasses import replace
@@ -42,6 +43,27 @@ def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
     assert largest_difference(again, load()) == 0
     assert again.provenance == load().provenance
     np.testing.assert_array_equal(again.feature_low, load().feature_low)
+
+
+def test_the_released_file_is_read_as_libsvm_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file may not be shipped: here its numbers, in its format, under a checksum of its own."""
+    regressor = load()
+    lines = ["svm_type epsilon_svr", "kernel_type rbf", f"gamma {regressor.gamma!r}"]
+    lines += ["nr_class 2", f"total_sv {len(regressor.vectors)}", f"rho {regressor.rho!r}", "SV"]
+    for coefficient, vector in zip(regressor.coefficients, regressor.vectors, strict=True):
+        entries = (f"{index}:{value!r}" for index, value in enumerate(vector.tolist(), 1) if value)
+        lines.append(" ".join([repr(float(coefficient)), *entries]))
+    content = "\n".join(lines).encode()
+    checksum = hashlib.sha256(content).hexdigest()
+    monkeypatch.setattr(brisque_weights, "LIBSVM_SHA256", checksum)
+    (tmp_path / "allmodel").write_bytes(content)
+    weights = tmp_path / "weights.npz"
+    assert main(["--libsvm", f"{tmp_path}/allmodel", "--output", str(weights)]) == 0
+    assert "largest difference from the shipped model: 0\n" in capsys.readouterr().out
+    assert largest_difference(load(weights), regressor) == 0
+    assert load(weights).provenance["sha256"] == checksum
 
 
 def test_another_libsvm_file_is_refused() -> None:

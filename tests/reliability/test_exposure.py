@@ -6,6 +6,7 @@ import ipaddress
 import random
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import httpx
@@ -17,6 +18,8 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 import iqa
 from gateway.triton import key as triton_key
+from gateway.triton.client import TritonClient
+from gateway.triton.messages import Tensor
 from perf.load.exchanges import Exchange
 from perf.load.faults import members
 from tests.conftest import RunningService, launch, stop, wait_until_ready
@@ -54,9 +57,7 @@ HTTP_CALLS = [
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("opened") / "log"
-    running = launch(
-        log, "--workers=1", "--metrics=brisque", "--triton-host=0.0.0.0", "--log-level=info"
-    )
+    running = launch(log, "--workers=1", "--triton-host=0.0.0.0", "--log-level=info")
     try:
         wait_until_ready(running)
         yield running
@@ -152,3 +153,24 @@ def test_inference_needs_no_key(opened: RunningService) -> None:
     answer = httpx.post(f"http://{opened.http}/v2/models/brisque/infer", json=call)
     (score,) = iqa.brisque.score([np.array(noise, np.uint8).reshape(32, 32, 1)]).values
     assert answer.json()["outputs"][0]["data"] == [np.float32(score)]
+
+
+async def test_a_gateway_without_the_key_sends_pixels_inline(
+    opened: RunningService, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = TritonClient(
+        opened.grpc, "auto", region_bytes=1 << 16, largest_slot=1 << 16, key_file=tmp_path / "none"
+    )
+    client.connect()
+    try:
+        slot = await client.slot(1024, 10)
+        slot.memory[:1024] = noise = np.random.default_rng(0).integers(0, 256, 1024, np.uint8)
+        tensors = [Tensor("IMAGE", (1, 32, 32, 1), 0)]
+        found = (await client.infer("brisque", tensors, slot, timeout=30))["SCORE"][0, 0]
+        slot.release()
+        assert not client.shares_memory
+    finally:
+        await client.close()
+    (score,) = iqa.brisque.score([noise.reshape(32, 32, 1)]).values
+    assert found == np.float32(score)
+    assert "no key for Triton's shared memory" in caplog.text

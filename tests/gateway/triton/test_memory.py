@@ -135,6 +135,25 @@ async def test_without_more_shared_memory_a_large_picture_goes_inline(
         assert len(names()) == 1
 
 
+async def test_without_any_shared_memory_all_goes_inline_unless_that_is_ruled_out(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connected(service.grpc) as sharing:
+        expected = await score(sharing, SMALL)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    async with connected(service.grpc, "auto") as client:
+        assert await score(client, SMALL) == expected
+        assert names() == set()
+        assert not client.shares_memory
+    insisting = TritonClient(service.grpc, "shm", region_bytes=4 * MEBIBYTE, largest_slot=SIZE)
+    with pytest.raises(OSError, match="No space left"):
+        insisting.connect()
+
+
 async def test_an_answer_that_is_not_known_costs_no_memory(service: RunningService) -> None:
     async with connected(service.grpc) as client:
         await score(client)
@@ -209,7 +228,7 @@ async def test_a_region_whose_connection_broke_is_given_up_and_unregistered(
 
 
 LEAVE = """
-import asyncio, os, sys
+import asyncio, sys
 from gateway.triton.client import TritonClient
 from gateway.triton.messages import Tensor
 
@@ -219,34 +238,40 @@ async def main():
     slot = await client.slot(2 << 20, 10)
     slot.memory[:256] = range(256)
     await client.infer("brisque", [Tensor("IMAGE", (1, 16, 16, 1), 0)], slot, timeout=5)
-    os._exit(0)  # as if it was killed
+    print("done", flush=True)
+    await asyncio.Event().wait()
 
 asyncio.run(main())
 """
 
 
 @pytest.fixture
-def killed(service: RunningService) -> Iterator[int]:
-    """Process id of a worker that died with a large request in work."""
-    with subprocess.Popen([sys.executable, "-c", LEAVE, service.grpc]) as worker:
-        assert worker.wait(60) == 0
-    yield worker.pid
-    for path in DIRECTORY.glob(f"{PREFIX}{worker.pid}-*"):
+def worker(service: RunningService) -> Iterator[subprocess.Popen[bytes]]:
+    """One that has a large request in work."""
+    command = [sys.executable, "-c", LEAVE, service.grpc]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"done\n"
+        yield process
+        process.kill()
+    for path in DIRECTORY.glob(f"{PREFIX}{process.pid}-*"):
         path.unlink()
 
 
 async def test_the_next_worker_removes_what_a_killed_one_left(
-    service: RunningService, killed: int
+    service: RunningService, worker: subprocess.Popen[bytes]
 ) -> None:
     def left() -> list[Path]:
-        return list(DIRECTORY.glob(f"{PREFIX}{killed}-*"))
+        return list(DIRECTORY.glob(f"{PREFIX}{worker.pid}-*"))
 
     def left_in_triton() -> list[str]:
         regions = InferenceServerClient(service.grpc).get_system_shared_memory_status().regions
-        return [key for key in regions if key.startswith(f"/{PREFIX}{killed}-")]
+        return [key for key in regions if key.startswith(f"/{PREFIX}{worker.pid}-")]
 
     assert left()
     assert left_in_triton()
+    worker.kill()
+    worker.wait()
     async with connected(service.grpc) as client:
         assert left() == []
         await score(client)
