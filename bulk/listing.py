@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fsspec import AbstractFileSystem
+from fsspec.asyn import sync
 from fsspec.core import url_to_fs
 from fsspec.utils import glob_translate
 from PIL import Image
@@ -20,7 +21,7 @@ SUFFIXES = frozenset(
     suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS
 )
 MAGIC = re.compile(r"[*?\[]")
-PIECE = 10_000  # names of a local folder that are sorted at a time
+PIECE = 10_000  # names of a folder that are sorted at a time
 
 
 class Entry(NamedTuple):
@@ -58,7 +59,8 @@ def join(folder: str, name: str) -> str:
 
 
 def entries(folder: str) -> Iterator[Entry]:
-    """What is in a folder, sorted; a local one of more than 10,000 names comes in sorted pieces.
+    """What is in a folder, sorted; one of more than 10,000 names comes in sorted pieces, if it is
+    local or on S3.
 
     Names that begin with a dot, and local links to folders, are left out.
 
@@ -67,15 +69,15 @@ def entries(folder: str) -> Iterator[Entry]:
     """
     if is_remote(folder):
         files, root = filesystem(folder)
-        names = (
-            (entry["name"].rstrip("/"), entry["type"]) for entry in files.ls(root, detail=True)
-        )
-        found = [
-            Entry(name.rpartition("/")[2], kind == "directory")
-            for name, kind in names
-            if name != root.rstrip("/")  # a bucket's empty object that stands for the folder
-        ]
-        yield from (entry for entry in sorted(found) if not entry.name.startswith("."))
+        root = root.rstrip("/")
+        for listed in _pieces(files, root):
+            names = ((entry["name"].rstrip("/"), entry["type"]) for entry in listed)
+            piece = sorted(
+                Entry(name.rpartition("/")[2], kind == "directory")
+                for name, kind in names
+                if name != root  # a bucket's empty object that stands for the folder
+            )
+            yield from (entry for entry in piece if not entry.name.startswith("."))
         return
     with os.scandir(folder or ".") as scan:
         while piece := sorted(
@@ -84,6 +86,39 @@ def entries(folder: str) -> Iterator[Entry]:
             if not (entry.is_symlink() and entry.is_dir())
         ):
             yield from (entry for entry in piece if not entry.name.startswith("."))
+
+
+def _pieces(files: AbstractFileSystem, root: str) -> Iterator[list[dict[str, Any]]]:
+    """What a store lists in a folder: of S3 as its pages come, of others at once.
+
+    fsspec has no call for pages; `_iterdir` is what s3fs itself lists by.
+    """
+    if not root or not hasattr(files, "_iterdir"):
+        yield files.ls(root, detail=True)
+        return
+    from botocore.exceptions import ClientError
+    from s3fs.errors import translate_boto_error
+
+    bucket, key, _ = files.split_path(root)
+    listing = files._iterdir(bucket, prefix=f"{key}/" if key else "")
+
+    async def next_piece() -> list[dict[str, Any]]:
+        piece = []
+        async for entry in listing:
+            piece.append(entry)
+            if len(piece) == PIECE:
+                break
+        return piece
+
+    is_empty = True
+    try:
+        while piece := sync(files.loop, next_piece):
+            is_empty = False
+            yield piece
+    except ClientError as error:
+        raise translate_boto_error(error) from error
+    if is_empty:
+        yield files.ls(root, detail=True)  # which knows whether it is there
 
 
 def walk(folder: str, depth: int | None = None) -> Iterator[str]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import fsspec
+import pytest
 from pyarrow import dataset
 
+from bulk import listing
+from bulk.listing import Entry, entries
 from bulk.main import main
 
 
@@ -27,3 +30,31 @@ def test_a_bucket(bucket: fsspec.AbstractFileSystem, photos: Path, tmp_path: Pat
     assert len(bucket.ls("bucket/scores")) == 3  # nothing was missing
     assert main(["s3://bucket/2026/nowhere.jpg", "--output", f"{tmp_path}/one.csv"]) == 0
     assert "There is no such file." in (tmp_path / "one.csv").read_text()
+
+
+def test_a_folder_is_listed_as_its_pages_come(
+    bucket: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("", *"abcdefgh", ".hidden", "below/x"):
+        bucket.pipe_file(f"bucket/flat/{name}", b"1") if name else bucket.touch("bucket/flat/")
+    calls: list[str] = []
+    call = type(bucket)._call_s3
+
+    async def counted(files: object, method: str, *args: object, **options: object) -> object:
+        calls.append(method)
+        return await call(files, method, *args, **options)
+
+    monkeypatch.setattr(type(bucket), "_call_s3", counted)
+    monkeypatch.setattr(bucket, "req_kw", {"MaxKeys": 3})
+    monkeypatch.setattr(listing, "PIECE", 4)
+    found = entries("s3://bucket/flat")
+    first = next(found)
+    assert calls == ["list_objects_v2"] * 2
+    assert first == Entry("a", False)
+    names = ("a", "b", "below", *"cdefgh")
+    assert sorted([first, *found]) == [Entry(name, name == "below") for name in names]
+    assert len(calls) == 4
+    with pytest.raises(FileNotFoundError):
+        list(entries("s3://bucket/none"))
+    with pytest.raises(FileNotFoundError):
+        list(entries("s3://nobodys-bucket/x"))
