@@ -29,6 +29,7 @@ def open_whole(url: str) -> Iterator[IO[bytes]]:
             yield file
         except BaseException:
             file.discard()
+            file.closed = True  # else it would try again to close when it is collected
             raise
         file.close()
         return
