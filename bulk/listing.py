@@ -59,8 +59,9 @@ def join(folder: str, name: str) -> str:
 
 
 def entries(folder: str) -> Iterator[Entry]:
-    """What is in a folder, sorted; one of more than 10,000 names comes in sorted pieces, if it is
-    local or on S3.
+    """What is in a folder, sorted.
+
+    One that is local or on S3 comes in sorted pieces of 10,000 names.
 
     Names that begin with a dot, and local links to folders, are left out.
 

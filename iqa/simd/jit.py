@@ -18,7 +18,7 @@ FAST_MATH = {"reassoc", "contract", "nsz"}
 
 def kernel(function: Function) -> Function:
     """Compile on first call, without the GIL; kept on disk, see `iqa.simd.cache`."""
-    return _compiled(function, FAST_MATH)
+    return _compiled(function)
 
 
 def row_kernel(function: Function) -> Function:
@@ -29,7 +29,7 @@ def row_kernel(function: Function) -> Function:
     Without allocation the views that they take of arrays need no reference counts, and each of
     those would be an atomic operation: a quarter of the time of a short row.
     """
-    return _compiled(function, FAST_MATH, _nrt=False, forceinline=True)
+    return _compiled(function, _nrt=False, forceinline=True)
 
 
 def ordered_row_kernel(function: Function) -> Function:
@@ -37,20 +37,20 @@ def ordered_row_kernel(function: Function) -> Function:
 
     `x - level - mean` is more exact than `x - (level + mean)`, which LLVM may take instead.
     """
-    return _compiled(function, FAST_MATH - {"reassoc"}, _nrt=False, forceinline=True)
+    return _compiled(function, fastmath=FAST_MATH - {"reassoc"}, _nrt=False, forceinline=True)
 
 
 def block_kernel(function: Function) -> Function:
     """The same as `kernel`, but called: loops over many pixels, which LLVM compiles best alone."""
-    return _compiled(function, FAST_MATH, _nrt=False, forceinline=False)
+    return _compiled(function, _nrt=False, forceinline=False)
 
 
-def _compiled(function: Function, fast_math: set[str], **extra: bool) -> Function:
+def _compiled(function: Function, **own: Any) -> Function:
     options: dict[str, Any] = {
         "nogil": True,
-        "fastmath": fast_math,
+        "fastmath": FAST_MATH,
         "error_model": "numpy",
-        **extra,
+        **own,
     }
     compiled: Any = njit(**options)(function)
     compiled._cache = KernelCache(function)  # type: ignore[no-untyped-call] # its base is Numba's

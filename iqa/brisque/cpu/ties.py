@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from iqa.brisque.cpu.halve import mirrored
 from iqa.brisque.features import (
     FLAT,
     HALVING,
@@ -94,12 +95,6 @@ def _load(pixels: Image, shape: Shape, y: int, row: Image) -> None:
         fill_luma(source, row)
 
 
-@block_kernel
-def _mirrored(index: int, length: int) -> int:
-    index = -1 - index if index < 0 else index
-    return 2 * length - 1 - index if index >= length else index
-
-
 @kernel
 def _halve(pixels: Image, shape: Shape, y: int, luma: Image, line: Array, row: Array) -> None:
     """A row of the half-size image, for each `y` from 0 on.
@@ -116,11 +111,11 @@ def _halve(pixels: Image, shape: Shape, y: int, luma: Image, line: Array, row: A
         _load(pixels, shape, source, luma[source % len(HALVING)])
     line[:] = 0
     for tap in range(len(HALVING)):
-        source = _mirrored(2 * y + tap - HALVING_LEFT, height)
+        source = mirrored(2 * y + tap - HALVING_LEFT, height)
         _add_weighted(luma[source % len(HALVING)], HALVING[tap], line[HALVING_LEFT:])
     for k in range(len(HALVING)):
         x = k - HALVING_LEFT if k < HALVING_LEFT else k - HALVING_LEFT + width
-        line[HALVING_LEFT + x] = line[HALVING_LEFT + _mirrored(x, width)]
+        line[HALVING_LEFT + x] = line[HALVING_LEFT + mirrored(x, width)]
     _halve_along(line, row)
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 import iqa.brisque
 from iqa.images import Image
 from iqa.simd.levels import LEVEL, available
+from tests.iqa.at_level import lines_at_level
 from tests.iqa.content import KINDS, PHOTOGRAPHS, photograph, picture
 
 SIZES = [(16, 16, 3), (17, 33, 1), (64, 129, 3), (97, 300, 1), (530, 71, 3)]
@@ -24,16 +21,7 @@ def pictures() -> list[Image]:
 
 @pytest.mark.parametrize("other", [each.name for each in available() if each is not LEVEL])
 def test_levels_agree_and_each_has_its_own_bits_in_any_batch(other: str) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-m", "tests.iqa.brisque.score_at_level"],
-        env={**os.environ, "IQA_SIMD_LEVEL": other},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    name, *lines = finished.stdout.splitlines()
-    assert name == other
+    lines = lines_at_level("tests.iqa.brisque.score_at_level", other)
     assert lines[0] == lines[1] == lines[2]
     values = [float.fromhex(value) for value in lines[0].split()]
     np.testing.assert_allclose(values, iqa.brisque.score(pictures()).values, rtol=0, atol=1e-4)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -13,6 +9,7 @@ import iqa.ms_ssim
 import iqa.ssim
 from iqa.images import Image
 from iqa.simd.levels import LEVEL, available
+from tests.iqa.at_level import lines_at_level
 from tests.iqa.content import KINDS, picture
 
 SIZES = [(161, 163, 3), (240, 331, 1), (177, 1600, 1)]
@@ -34,16 +31,7 @@ def pairs() -> list[tuple[Image, Image]]:
     [each.name for each in available() if each.name in WITH_MULTIPLY_ADD and each is not LEVEL],
 )
 def test_levels_agree_and_each_has_its_own_bits_in_any_batch(other: str) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-m", "tests.iqa.ms_ssim.score_at_level"],
-        env={**os.environ, "IQA_SIMD_LEVEL": other},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    name, *lines = finished.stdout.splitlines()
-    assert name == other
+    lines = lines_at_level("tests.iqa.ms_ssim.score_at_level", other)
     x, y = (list(images) for images in zip(*pairs(), strict=True))
     for score, there in ((iqa.ms_ssim.score, lines[:3]), (iqa.ssim.score, lines[3:])):
         assert there[0] == there[1] == there[2]
