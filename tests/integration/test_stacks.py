@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -25,6 +26,7 @@ from gateway.source import Source
 from gateway.triton.client import TritonClient
 from gateway.triton.memory import Transport
 from gateway.triton.messages import Outputs, Tensor
+from gateway.triton.slots import Slot
 from iqa.brisque import BRISQUE
 from iqa.ms_ssim import MS_SSIM
 from tests.conftest import RunningService
@@ -67,20 +69,44 @@ def added(*files: bytes, outputs: Sequence[str] = (), seconds: float = 30, **sta
 
 
 class NotingTriton(TritonClient):
-    """Notes the shape of the first input of each request, and refuses the first ones."""
+    """Notes what it is asked, and refuses the first requests."""
 
-    def __init__(self, url: str, transport: Transport, refused: int) -> None:
+    def __init__(
+        self, url: str, transport: Transport, refused: int, at_refusal: Callable[[], None]
+    ) -> None:
         super().__init__(url, transport, region_bytes=4 * MEBIBYTE, largest_slot=4 * MEBIBYTE)
         self.shapes: list[tuple[int, ...]] = []
+        self.timeouts: list[float] = []
+        self.patience: list[float] = []
         self._refused = refused
+        self._at_refusal = at_refusal
+
+    async def slot(self, size: int, patience: float) -> Slot:
+        self.patience.append(patience)
+        return await super().slot(size, patience)
 
     async def infer(
         self, model: str, tensors: Sequence[Tensor], *arguments: Any, **options: Any
     ) -> Outputs:
         self.shapes.append(tensors[0].shape)
+        self.timeouts.append(options["timeout"])
         if len(self.shapes) <= self._refused:
+            self._at_refusal()
             raise Problem("score_undefined", "One of them is flat.")
         return await super().infer(model, tensors, *arguments, **options)
+
+
+class Clock:
+    """Stands for `time`, so that a minute takes no time."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        self._ahead += seconds
 
 
 class Run:
@@ -89,6 +115,8 @@ class Run:
     Attributes:
         outcomes: of each item.
         shapes: of the first input of each request.
+        timeouts: seconds that each request might take.
+        patience: seconds for which memory was waited for, each time.
     """
 
     def __init__(
@@ -99,11 +127,13 @@ class Run:
         most_bytes: int = MEBIBYTE,
         transport: Transport = "shm",
         refused: int = 0,
+        at_refusal: Callable[[], None] = lambda: None,
     ) -> None:
         """Have the items scored at once; the first `refused` requests are answered for Triton."""
-        self._triton = NotingTriton(service.grpc, transport, refused)
+        self._triton = NotingTriton(service.grpc, transport, refused, at_refusal)
         self.outcomes = asyncio.run(self._run(work, most_bytes))
         self.shapes = self._triton.shapes
+        self.timeouts, self.patience = self._triton.timeouts, self._triton.patience
 
     async def _run(self, work: Sequence[Added], most_bytes: int) -> list[Answer | BaseException]:
         self._triton.connect()
@@ -253,4 +283,33 @@ def test_a_stack_is_not_larger_than_a_batch(service: RunningService) -> None:
 def test_no_request_is_made_when_all_are_late(service: RunningService) -> None:
     run = Run(service, [added(encoded(noise()), seconds=-1) for _ in range(3)])
     assert run.shapes == []
+    assert ["deadline_exceeded" in str(outcome) for outcome in run.outcomes] == [True] * 3
+
+
+def test_a_stack_has_the_time_of_who_waits_longest(service: RunningService) -> None:
+    run = Run(service, [added(encoded(noise()), seconds=each) for each in (600, 2000, 1000)])
+    assert run.shapes == [(3, *LUMA)]
+    (patience,), (timeout,) = run.patience, run.timeouts
+    assert 1000 < timeout <= patience <= 2000
+
+
+def test_after_a_stack_that_failed_each_has_its_own_time(service: RunningService) -> None:
+    run = Run(
+        service, [added(encoded(noise()), seconds=each) for each in (600, 2000, 1000)], refused=1
+    )
+    assert run.shapes == [(3, *LUMA), *[(1, *LUMA)] * 3]
+    first, second, third = run.timeouts[1:]
+    assert 0 < first <= 600
+    assert 1000 < second <= 2000
+    assert 600 < third <= 1000
+
+
+def test_after_a_stack_that_failed_no_request_is_made_for_who_is_late(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("gateway.deadline.time", clock)
+    work = [added(encoded(noise())) for _ in range(3)]
+    run = Run(service, work, refused=1, at_refusal=lambda: clock.advance(60))
+    assert run.shapes == [(3, *LUMA)]
     assert ["deadline_exceeded" in str(outcome) for outcome in run.outcomes] == [True] * 3
