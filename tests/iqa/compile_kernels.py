@@ -1,8 +1,8 @@
-"""Compile every GPU kernel without a GPU: `python -m tests.iqa.compile_kernels 90`, for Hopper.
+"""Compile every GPU kernel without a GPU: `python -m tests.iqa.compile_kernels 90 100`.
 
 A batch is taken through the GPU path on CPU tensors with each launch replaced by a compilation for
-the arguments of that launch. Prints the name of each kernel, the registers of a thread and the
-bytes of its stack, which takes what the registers do not hold.
+the arguments of that launch, once for each architecture. Prints the architecture, the name of each
+kernel, the registers of a thread and the bytes of its stack, which takes what they do not hold.
 """
 
 import re
@@ -22,7 +22,7 @@ from triton.runtime.jit import JITFunction
 
 from iqa.catalogue import METRICS
 
-TARGET = GPUTarget("cuda", int(sys.argv[1]), 32)
+ARCHITECTURES = sys.argv[1:]
 OPTIONS = ("num_warps", "maxnreg")
 TYPES = {
     torch.float64: "*fp64",
@@ -54,8 +54,10 @@ def compile_launch(kernel: JITFunction[Any], *arguments: Any, **keywords: Any) -
         return
     compiled_variants.add(variant)
     source = ASTSource(kernel, signature=signature, constexprs=constants)
-    machine_code = compile_kernel(source, target=TARGET, options=options).asm["cubin"]
-    print(kernel.fn.__module__, kernel.__name__, *resources(machine_code))
+    for architecture in ARCHITECTURES:
+        target = GPUTarget("cuda", int(architecture), 32)
+        machine_code = compile_kernel(source, target=target, options=options).asm["cubin"]
+        print(architecture, kernel.fn.__module__, kernel.__name__, *resources(machine_code))
 
 
 def resources(machine_code: bytes) -> tuple[int, int]:

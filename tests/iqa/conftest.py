@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from coverage import Coverage
 from triton.runtime.interpreter import InterpretedFunction
 
 
@@ -26,10 +27,24 @@ def prepared_once() -> Callable[..., Any]:
     return call
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def interpreted() -> Iterator[None]:
     """Set while they run, too; `tests.conftest` sets it while modules are imported."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("TRITON_INTERPRET", "1")
         monkeypatch.setattr(InterpretedFunction, "__call__", prepared_once())
         yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def not_measured() -> Iterator[None]:
+    """Coverage is not of `iqa`, and measuring the interpreter makes it several times slower."""
+    stopped = []
+    while measuring := Coverage.current():
+        measuring.stop()
+        stopped.append(measuring)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # of processes started here
+        yield
+    for measuring in reversed(stopped):
+        measuring.start()

@@ -1,17 +1,27 @@
-"""Score images that begin or end where memory does: `python -m tests.iqa.guarded_pages 177 301 3`.
+"""Score images that begin or end where memory does: `python -m tests.iqa.guarded_pages`.
 
-A read before the first pixel or after the last one ends the process.
+A read before the first pixel or after the last one ends the process, so each is named before.
 """
 
 import ctypes
 import mmap
-import sys
+from itertools import product
 
 import numpy as np
 
 from iqa.catalogue import METRICS
 from iqa.images import Image
 
+SIZES = [
+    (1100, 3000, 3),
+    (177, 301, 3),
+    (256, 256, 1),
+    (162, 193, 1),
+    (17, 16, 3),
+    (16, 17, 1),
+    (12, 11, 3),
+    (2, 1, 3),
+]
 NO_ACCESS = 0  # PROT_NONE, which the module mmap lacks
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -32,14 +42,12 @@ def guarded(image: Image, at_end: bool) -> Image:
 
 def main() -> None:
     random = np.random.default_rng(0)
-    x, y = random.integers(0, 256, (2, *map(int, sys.argv[1:])), dtype=np.uint8)
-    for at_end in (False, True):
-        guarded_x, guarded_y = guarded(x, at_end), guarded(y, at_end)
-        for metric in METRICS:
-            if min(x.shape[:2]) >= metric.minimum_side:
-                count = len(metric.inputs)
-                found = metric.score(*[[guarded_x], [guarded_y]][:count]).values
-                assert found == metric.score(*[[x], [y]][:count]).values
+    for size, at_end, metric in product(SIZES, (False, True), METRICS):
+        if min(size[:2]) >= metric.minimum_side:
+            print(size, "ends" if at_end else "begins", "there:", metric.name, flush=True)
+            images = random.integers(0, 256, (len(metric.inputs), *size), dtype=np.uint8)
+            found = metric.score(*([guarded(image, at_end)] for image in images)).values
+            assert found == metric.score(*([image] for image in images)).values
 
 
 if __name__ == "__main__":

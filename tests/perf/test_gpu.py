@@ -43,7 +43,10 @@ def small_run(folder: Path, *options: str) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.server
-def test_every_step_runs_and_what_fails_is_reported(tmp_path: Path) -> None:
+def test_every_step_runs_and_what_fails_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_triton, "PICTURES", 1)
     status, report = small_run(tmp_path, "--perf-analyzer", "/no/such/program")
     assert status == 0
     measured = {(row["metric"], row["batch"], row["subject"]) for row in report["rows"]}
@@ -91,6 +94,8 @@ def test_a_triton_that_does_not_start_says_why(
 
 @pytest.mark.server
 def test_the_piq_baseline_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [metric for metric in METRICS if metric.name in ("brisque", "ms_ssim")]
+    monkeypatch.setattr(piq_repository, "METRICS", asked)  # each process loads torch
     monkeypatch.setattr(gpu_triton, "REPOSITORY", piq_repository.write(tmp_path / "piq"))
     pair = picture_set(width=200, height=176)[0]
     original, distorted = read_pixels(pair.original), read_pixels(pair.distorted)

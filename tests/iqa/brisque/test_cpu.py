@@ -216,7 +216,7 @@ def test_an_empty_batch_has_no_scores() -> None:
 
 
 def test_nothing_of_the_size_of_the_image_is_allocated() -> None:
-    image = picture("noise", 4000, 3000, 3, 7)
+    image = np.random.default_rng(7).integers(0, 256, (4000, 3000, 3), dtype=np.uint8)
     brisque.score([image])
     tracemalloc.start()
     try:

@@ -113,7 +113,7 @@ def test_every_content_under_every_distortion(name: str, change: str) -> None:
     assert_as_defined(x, distortion(change, generator, x))
 
 
-@pytest.mark.parametrize("size", [(161, 161), (161, 3200), (4200, 161), (2051, 1600), (1024, 300)])
+@pytest.mark.parametrize("size", [(161, 161), (161, 3200), (4200, 161), (331, 1600), (1024, 300)])
 def test_blocks_meet_without_a_seam(size: tuple[int, int]) -> None:
     generator = np.random.default_rng(1)
     x = content("photograph", generator, *size, 3)
@@ -251,7 +251,7 @@ def piq_score(x: Image, y: Image) -> float:
 def test_agrees_with_piq_on_photographs(photograph: int) -> None:
     generator = np.random.default_rng(photograph)
     x = PHOTOGRAPHS[photograph]
-    x = np.ascontiguousarray(x[40:248, 60 : 316 + 16 * photograph])
+    x = np.ascontiguousarray(x[40:216, 60 : 236 + 16 * photograph])
     half = x.copy()
     half[:, 110:] = 255
     copies = [jpeg(x, 5), jpeg(x, 60), blurred(x, 1.5), noise(generator, x, 25), half]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perf.load.pictures import HEIGHT, WIDTH, picture_set, read_pixels
+from perf.load.pictures import HEIGHT, WIDTH, photograph, picture_set, read_pixels
 
 EXIF_ORIENTATION = 0x0112
 
@@ -42,8 +42,7 @@ def test_files_are_jpegs_of_the_size(pairs):
 
 
 def test_scenes_larger_than_the_photographs_go_on_by_reflection():
-    pair = picture_set(width=1500, height=1100)[0]
-    assert read_pixels(pair.original).shape == (1100, 1500, 3)
+    assert read_pixels(photograph(1500, 1100).original).shape == (1100, 1500, 3)
 
 
 def test_noise_has_the_degree_it_is_named_after(pairs):
