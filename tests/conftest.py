@@ -106,7 +106,7 @@ def running(log: Path, *options: str, **environment: str) -> Iterator[RunningSer
 # test is. Between collection and the tests of `iqa` are others, whose servers may use a real GPU.
 os.environ["TRITON_INTERPRET"] = "1"
 
-FOLDERS_WITH_SERVERS = frozenset({"hostile", "integration", "launcher", "reliability", "ui"})
+FOLDERS_WITH_SERVERS = frozenset({"integration", "reliability", "ui"})
 SERVERS = frozenset({"service", "triton", "cluster", "bucket"})  # fixtures
 
 
@@ -118,11 +118,24 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts servers, so that `make check` can leave it out."""
+    """Mark what starts servers, and put what is best begun early first."""
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in FOLDERS_WITH_SERVERS or SERVERS & set(getattr(item, "fixturenames", ())):
+        if _folder(item) in FOLDERS_WITH_SERVERS or SERVERS & set(
+            getattr(item, "fixturenames", ())
+        ):
             item.add_marker("server")
+    items.sort(key=_turn)
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
+def _turn(item: pytest.Item) -> int:
+    """Files with servers mostly wait, those of the kernels take long; the rest fills the end."""
+    if item.get_closest_marker("server"):
+        return 0
+    return 1 if _folder(item) == "iqa" else 2
 
 
 def pytest_collection_finish() -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.server
+
 RUNS = 1500  # some seconds; a sixth are the files of the corpus
 HAS_WHEEL = sys.version_info < (3, 14) and platform.machine() == "x86_64"
 

@@ -25,6 +25,8 @@ from tests.hostile.corpus import noise, photograph
 from tests.hostile.files import encoded
 from tests.hostile.test_files import BRISQUE
 
+pytestmark = pytest.mark.server
+
 GOOD = 96  # requests among the bad ones
 PATIENCE = 60.0  # seconds
 RECOVERY = 30.0  # seconds

@@ -1,4 +1,4 @@
-"""Real tritonservers with stand-in models, one gateway in front of them, and load on it."""
+"""Real tritonservers with a stand-in model, one gateway in front of them, and load on it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from iqa.catalogue import METRICS
+from iqa.catalogue import metric
 from tests.deploy.commands import ROOT
 
 SITE = Path(sysconfig.get_path("purelib"))
@@ -62,13 +62,12 @@ INPUT = '{{ name: "{}" data_type: TYPE_UINT8 dims: [ -1, -1, -1 ] allow_ragged_b
 
 
 def write_repository(folder: Path) -> None:
-    """Stand-ins with the names and tensors of the service's models."""
-    for metric in METRICS:
-        version = folder / metric.name / "1"
-        version.mkdir(parents=True)
-        (version / "model.py").write_text(MODEL)
-        declared = ", ".join(map(INPUT.format, metric.inputs))
-        (version.parent / "config.pbtxt").write_text(CONFIG.format(inputs=declared))
+    """A stand-in with the name and the tensors of the service's BRISQUE."""
+    version = folder / "brisque" / "1"
+    version.mkdir(parents=True)
+    (version / "model.py").write_text(MODEL)
+    declared = ", ".join(map(INPUT.format, metric("brisque").inputs))
+    (version.parent / "config.pbtxt").write_text(CONFIG.format(inputs=declared))
 
 
 def write_backend(folder: Path) -> None:
@@ -179,7 +178,11 @@ def wait_until_ok(url: str, process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def gateway(triton_url: str, port: int, log: Path) -> Iterator[str]:
     """The gateway as its container starts it, in front of `triton_url`; its own URL."""
-    environment = os.environ | {"IQA_TRITON_URL": triton_url, "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {
+        "IQA_TRITON_URL": triton_url,
+        "IQA_METRICS": "brisque",
+        "PYTHONPATH": str(ROOT),
+    }
     command = [sys.executable, "-m", "uvicorn", "--factory", "gateway.app:create_app"]
     command += ["--port", str(port), "--http", "gateway.http.protocol:BoundedProtocol"]
     with log.open("wb") as output:

@@ -18,6 +18,8 @@ import pytest
 
 from tests.conftest import RunningService, launch, wait_until_ready
 
+pytestmark = pytest.mark.server
+
 BODY = b"--b\r\nContent-Disposition: form-data; name=image; filename=a.png\r\n\r\nx\r\n--b--\r\n"
 HEAD = (
     "POST /api/v1/iqa/nr/brisque/ HTTP/1.1\r\nHost: test\r\n"

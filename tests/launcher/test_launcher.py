@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -21,8 +20,6 @@ from PIL import Image
 
 from iqa.catalogue import METRICS
 from iqa.simd.levels import level
-from launcher import tritonserver
-from launcher.failure import LaunchError
 from launcher.options import REPOSITORY
 from launcher.triton_memory import DIRECTORY, LOCK, PREFIX
 from perf.load import faults
@@ -35,6 +32,8 @@ from tests.conftest import (
     stop,
     wait_until_ready,
 )
+
+pytestmark = pytest.mark.server
 
 ONE_METRIC = "--metrics=brisque"  # where any will do: a quarter of the processes to start
 
@@ -63,40 +62,21 @@ def test_a_model_that_cannot_be_loaded_is_named_with_the_reason(tmp_path: Path) 
     shutil.copytree(REPOSITORY, repository, ignore=shutil.ignore_patterns("__pycache__"))
     model = repository / "ms_ssim" / "1" / "model.py"
     model.write_text("import there_is_no_such_module\n")
-    message = failure(launch(tmp_path / "log", f"--model-repository={repository}"))
+    options = ("--workers=1", "--metrics=ms_ssim", f"--model-repository={repository}")
+    message = failure(launch(tmp_path / "log", *options))
     assert "model ms_ssim" in message
     assert "there_is_no_such_module" in message
 
 
 def test_a_variant_for_gpus_says_that_there_is_none(tmp_path: Path) -> None:
-    service = launch(tmp_path / "log", "--model-config-name=gpu", CUDA_VISIBLE_DEVICES="")
+    options = ("--workers=1", ONE_METRIC, "--model-config-name=gpu")
+    service = launch(tmp_path / "log", *options, CUDA_VISIBLE_DEVICES="")
     assert failure(service).endswith("has kind KIND_GPU but no GPUs are available")
 
 
 def test_a_missing_repository_is_named(tmp_path: Path) -> None:
     message = failure(launch(tmp_path / "log", f"--model-repository={tmp_path}/none"))
     assert f"{tmp_path}/none" in message
-
-
-def test_a_missing_libpython_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sysconfig.get_config_var", lambda _: str(tmp_path))
-    monkeypatch.setattr("ctypes.util.find_library", lambda _: None)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LaunchError, match=r"libpython3\.\d+\.so\.1\.0 is missing: install it"):
-        tritonserver.find(tmp_path)
-
-
-def test_a_tritonserver_on_the_path_is_preferred(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = tmp_path / "tritonserver"
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    for help_text, expected in (("--allow-client-shm", True), ("--grpc-port", False)):
-        program.write_text(f"#!/bin/sh\necho '{help_text} <boolean>' >&2\nexit 1\n")
-        program.chmod(0o755)
-        found = tritonserver.find(tmp_path)
-        assert found.binary == str(program)
-        assert ("--allow-client-shm=true" in found.arguments) is expected
 
 
 def test_it_comes_back_from_kills_and_leaves_nothing_behind(tmp_path: Path) -> None:

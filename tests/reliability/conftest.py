@@ -9,6 +9,8 @@ import pytest
 from perf.load.exchanges import Exchange, mixed
 from tests.conftest import RunningService, launch, stop, wait_until_ready
 
+THEIR_METRICS = "--metrics=brisque,ms_ssim"  # of the exchanges
+
 
 @pytest.fixture(scope="package")
 def exchanges() -> list[Exchange]:
@@ -22,6 +24,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]
     running = launch(
         tmp_path_factory.mktemp("victim") / "log",
         "--workers=2",
+        THEIR_METRICS,
         IQA_SHM_MEGABYTES="4",
         IQA_HEADER_TIMEOUT="1",
     )

@@ -16,7 +16,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from perf.load import faults
 from perf.load.exchanges import Exchange, singles
-from perf.load.pictures import picture_set
+from perf.load.pictures import photograph
 from tests.conftest import RunningService, running
 from tests.reliability.hindered import NEVER_STUCK, Hindered, hindered
 from tests.reliability.test_faults import in_flight
@@ -38,15 +38,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Hindered:
 @pytest.fixture(scope="module")
 def held_up(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("held-up-log") / "log"
-    options = ("--workers=1", f"--model-repository={models.repository}")
+    options = ("--workers=1", "--metrics=brisque", f"--model-repository={models.repository}")
     with running(log, *options, prelude=NEVER_STUCK, IQA_SHM_MEGABYTES=str(MEBIBYTES)) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
 def picture() -> Exchange:
-    width, height = SIDES
-    return next(singles(picture_set(width=width, height=height)[:1]))
+    return next(singles([photograph(*SIDES)]))
 
 
 def client_of(service: RunningService, connections: int) -> httpx.AsyncClient:

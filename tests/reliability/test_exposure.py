@@ -23,6 +23,7 @@ from gateway.triton.messages import Tensor
 from perf.load.exchanges import Exchange
 from perf.load.faults import members
 from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.reliability.conftest import THEIR_METRICS
 
 MEMORY = {"name": "stranger", "key": "/stranger", "offset": 0, "byte_size": 4096}
 # Calls that change a Triton or tell of its memory; a model control that is off refuses otherwise.
@@ -57,7 +58,8 @@ HTTP_CALLS = [
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("opened") / "log"
-    running = launch(log, "--workers=1", "--triton-host=0.0.0.0", "--log-level=info")
+    options = ("--workers=1", THEIR_METRICS, "--triton-host=0.0.0.0", "--log-level=info")
+    running = launch(log, *options)
     try:
         wait_until_ready(running)
         yield running

@@ -15,6 +15,7 @@ from perf.load.exchanges import Exchange
 from perf.load.faults import Member
 from perf.load.traffic import Tally, Traffic
 from tests.conftest import RunningService, launch, wait_until_ready
+from tests.reliability.conftest import THEIR_METRICS
 
 IN_FLIGHT = "iqa_images_in_flight"
 
@@ -91,7 +92,7 @@ async def test_clients_that_drip_are_hung_up_on_and_keep_nobody_out(
 async def test_sigterm_lets_every_accepted_request_have_its_answer(
     tmp_path: Path, exchanges: list[Exchange]
 ) -> None:
-    service = launch(tmp_path / "log", "--workers=2")
+    service = launch(tmp_path / "log", "--workers=2", THEIR_METRICS)
     wait_until_ready(service)
     family = faults.family(service.process.pid)
     assert faults.memory_of(family)

@@ -10,9 +10,10 @@ import pytest
 
 from perf.load import faults
 from perf.load.exchanges import Exchange, singles
-from perf.load.pictures import picture_set
+from perf.load.pictures import photograph
 from perf.load.traffic import Traffic
 from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.reliability.conftest import THEIR_METRICS
 
 SIZE = 256  # mebibytes
 # Runs a command that sees a /dev/shm of its own.
@@ -25,7 +26,8 @@ def confined(tmp_path: Path) -> Iterator[RunningService]:
     """A service that can fill its /dev/shm without harm to others."""
     if subprocess.run([*OWN_MEMORY, "true"], check=False).returncode:
         pytest.skip("needs the right to mount a file system in a namespace of its own")
-    running = launch(tmp_path / "log", "--workers=2", wrapper=OWN_MEMORY, IQA_SHM_MEGABYTES="8")
+    options = ("--workers=2", THEIR_METRICS)
+    running = launch(tmp_path / "log", *options, wrapper=OWN_MEMORY, IQA_SHM_MEGABYTES="8")
     try:
         wait_until_ready(running)
         yield running
@@ -44,7 +46,7 @@ def fill(directory: Path) -> Path:
 async def test_a_full_shared_memory_refuses_only_what_needs_more_of_it(
     confined: RunningService, exchanges: list[Exchange]
 ) -> None:
-    large = list(singles(picture_set(width=2400, height=1600)[:1]))
+    large = list(singles([photograph(2400, 1600)]))
     triton = faults.members(confined.process.pid, "tritonserver")[0]
     async with Traffic(confined.url, exchanges) as small:
         await small.more(len(exchanges))

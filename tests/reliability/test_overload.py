@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from perf.load.exchanges import Exchange, RefusedError, singles
-from perf.load.pictures import picture_set
+from perf.load.pictures import photograph
 from tests.conftest import RunningService, running
 from tests.reliability.hindered import NEVER_STUCK, Hindered, hindered
 from tests.reliability.test_deadlines import ask, client_of
@@ -28,7 +28,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Hindered:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("small-log") / "log"
-    options = ("--workers=1", f"--model-repository={models.repository}")
+    options = ("--workers=1", "--metrics=brisque", f"--model-repository={models.repository}")
     with running(log, *options, prelude=NEVER_STUCK, IQA_MAX_MEGAPIXELS="1") as service:
         yield service
 
@@ -36,7 +36,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterato
 async def test_what_is_too_much_is_refused_at_once_and_never_reaches_triton(
     small: RunningService, models: Hindered
 ) -> None:
-    picture = next(singles(picture_set(width=768, height=512)[:1]))
+    picture = next(singles([photograph(768, 512)]))
     names = [f"admitted-{number}" for number in range(ADMITTED)]
     async with client_of(small, CLIENTS) as client:
         with models.waiting():  # those admitted are not done before all others were refused

@@ -16,6 +16,7 @@ from perf.load.exchanges import singles
 from perf.load.pictures import picture_set
 from perf.load.traffic import Traffic
 from tests.conftest import RunningService, running
+from tests.reliability.conftest import THEIR_METRICS
 from tests.reliability.hindered import Hindered, hindered
 
 PAUSE = 0.02  # seconds for each request: more than one for a full batch
@@ -32,7 +33,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Hindered:
 def slow(tmp_path_factory: pytest.TempPathFactory, models: Hindered) -> Iterator[RunningService]:
     """Its shared memory is full with a few pictures."""
     log = tmp_path_factory.mktemp("slow-log") / "log"
-    options = ("--workers=1", f"--model-repository={models.repository}")
+    options = ("--workers=1", THEIR_METRICS, f"--model-repository={models.repository}")
     with running(log, *options, IQA_SHM_MEGABYTES="1") as service:
         yield service
 

@@ -3,10 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput
 
 from tests.conftest import free_ports
 from tests.integration.several_tritons import Triton, write_backend
+
+pytestmark = pytest.mark.server
 
 MODEL = """
 import numpy as np
