@@ -45,9 +45,9 @@ def specks(height: int, width: int) -> Image:
 
 
 def waves(height: int, width: int) -> Image:
-    """Triangles whose middles equal their window's mean by symmetry, not by being flat."""
+    """Waves whose middles equal their window's mean by symmetry, not by being flat."""
     rows = np.indices((height, width))[0]
-    return (20 * np.abs(rows % 12 - 6) + 60).astype(np.uint8)[:, :, None]
+    return np.rint(90 + 34 * np.sin(rows * np.pi / 6)).astype(np.uint8)[:, :, None]
 
 
 def checkerboard(height: int, width: int) -> Image:
