@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from iqa.brisque.cpu.load import LANES, PHASES
 from iqa.brisque.cpu.sums import (
     COUNTS,
-    SIGNS,
+    SIGN_PHASES,
     TOTALS,
     add_row,
     add_totals,
     count_signs,
     moments,
     no_totals,
+    note_inside,
     note_signs,
     words,
 )
@@ -86,13 +87,15 @@ def join(
 @kernel
 def _add_seam(rows: Floats, own: int, above: int, width: int, total: Doubles) -> None:
     """Add the products of a strip's first row with the last one of the strip above it."""
-    signs = np.empty((2, SIGNS * words(width)), np.uint64)
+    signs = np.empty((2, 2, SIGN_PHASES * words(width)), np.uint64)
+    inside = np.empty(PHASES * words(width), np.uint64)
+    note_inside(width, inside)
     note_signs(rows, own, width, True, signs[0])
     note_signs(rows, above, width, True, signs[1])
     totals, counts = np.zeros(TOTALS * LANES), np.zeros(COUNTS, np.int64)
     scratch, added = np.empty(TOTALS * LANES, np.float32), np.empty(MOMENTS)
     add_totals(add_row(no_totals(), rows, own, above, width), scratch, totals)
-    count_signs(signs[0], signs[1], width, counts)
+    count_signs(signs[0], signs[1], True, inside, width, counts)
     moments(totals, counts, added)
     # What the row makes with itself is in the strip's sums.
     for k in range(7, MOMENTS):

@@ -27,7 +27,6 @@ COUNTS = 2 * NEIGHBOURS  # of negative and of positive products
 # The last phase a column earlier, the four, the first one a column later: so are the left and right
 # neighbours of four of them those that begin one earlier and later.
 SIGN_PHASES = 1 + PHASES + 1
-SIGNS = 2 * SIGN_PHASES  # words for each 64 numbers of a phase: what is negative, what is not 0
 ALL = ~np.uint64(0)
 
 
@@ -113,6 +112,17 @@ def add_totals(totals: Any, scratch: Floats, sums: Doubles) -> None:
 
 
 @row_kernel
+def note_inside(width: int, inside: Words) -> None:
+    """Note which numbers of the four phases are columns of the image."""
+    n = words(width)
+    for phase in range(PHASES):
+        for k in range(n):
+            rest = of_phase(width, phase) - k * WORD
+            bits = ALL if rest >= WORD else (np.uint64(1) << np.uint64(rest)) - np.uint64(1)
+            inside[phase * n + k] = bits
+
+
+@row_kernel
 def note_signs(rows: Floats, row: int, width: int, some_zero: bool, signs: Words) -> None:
     """Note which coefficients of a row are negative, and which are not 0.
 
@@ -120,55 +130,61 @@ def note_signs(rows: Floats, row: int, width: int, some_zero: bool, signs: Words
         rows, row: of coefficients, and which.
         width: columns.
         some_zero: some may be 0, otherwise none is taken for it.
-        signs: `[words(W) * SIGNS]` gets the bits.
+        signs: `[2, SIGN_PHASES * words(W)]` gets the bits.
     """
-    length = rows.shape[2]
-    for k in range(words(width)):
-        place, bits = row * PHASES * length + LEFT + k * WORD, signs[k * SIGNS : (k + 1) * SIGNS]
-        for phase in range(-1, PHASES + 1):
-            column = place + phase % PHASES * length + phase // PHASES
-            bits[1 + phase] = negative_bits(rows, column)
-            bits[SIGN_PHASES + 1 + phase] = nonzero_bits(rows, column) if some_zero else ALL
+    n, length = words(width), rows.shape[2]
+    for phase in range(-1, PHASES + 1):
+        column = (row * PHASES + phase % PHASES) * length + LEFT + phase // PHASES
+        for k in range(n):
+            bit = (1 + phase) * n + k
+            signs[0, bit] = negative_bits(rows, column + k * WORD)
+            signs[1, bit] = nonzero_bits(rows, column + k * WORD) if some_zero else ALL
 
 
 @row_kernel
-def count_signs(own: Words, above: Words, width: int, counts: Integers) -> None:
+def count_signs(
+    own: Words, above: Words, some_zero: bool, inside: Words, width: int, counts: Integers
+) -> None:
     """Count the negative and the positive products of a row.
 
     Args:
         own, above: signs of the row and of the one above, see `note_signs`.
+        some_zero: some of either may be 0.
+        inside: see `note_inside`.
         width: columns.
         counts: `[COUNTS]`.
     """
-    for k in range(words(width)):
-        valid = (
-            _inside(width, 0, k),
-            _inside(width, 1, k),
-            _inside(width, 2, k),
-            _inside(width, 3, k),
-        )
-        bits, upper = own[k * SIGNS : (k + 1) * SIGNS], above[k * SIGNS : (k + 1) * SIGNS]
-        _count(bits, bits, -1, valid, counts[0:2])
-        _count(bits, upper, 0, valid, counts[2:4])
-        _count(bits, upper, -1, valid, counts[4:6])
-        _count(bits, upper, 1, valid, counts[6:8])
+    n = words(width)
+    _count(own, own, 0, some_zero, inside, width, counts[0:2])
+    _count(own, above, n, some_zero, inside, width, counts[2:4])
+    _count(own, above, 0, some_zero, inside, width, counts[4:6])
+    _count(own, above, 2 * n, some_zero, inside, width, counts[6:8])
 
 
 @row_kernel
-def _inside(width: int, phase: int, k: int) -> np.uint64:
-    """Which bits of a word of signs are of columns of the image."""
-    rest = of_phase(width, phase) - k * WORD
-    return ALL if rest >= WORD else (np.uint64(1) << np.uint64(rest)) - np.uint64(1)
-
-
-@row_kernel
-def _count(own: Words, other: Words, columns: int, valid: Any, counts: Integers) -> None:
-    """Count the products with what lies so many columns further right."""
-    negative = products = 0
-    for phase in range(1, 1 + PHASES):
-        both = own[SIGN_PHASES + phase] & valid[phase - 1] & other[SIGN_PHASES + phase + columns]
-        negative += ones((own[phase] ^ other[phase + columns]) & both)
-        products += ones(both)
+def _count(
+    own: Words,
+    other: Words,
+    first: int,
+    some_zero: bool,
+    inside: Words,
+    width: int,
+    counts: Integers,
+) -> None:
+    n = words(width)
+    size = PHASES * n
+    one, another = own[0][n : n + size], other[0][first : first + size]
+    negative, products = 0, width
+    if some_zero:
+        products = 0
+        c, d = own[1][n : n + size], other[1][first : first + size]
+        for k in range(size):
+            both = c[k] & d[k] & inside[k]
+            negative += ones((one[k] ^ another[k]) & both)
+            products += ones(both)
+    else:
+        for k in range(size):
+            negative += ones((one[k] ^ another[k]) & inside[k])
     counts[0] += negative
     counts[1] += products - negative
 

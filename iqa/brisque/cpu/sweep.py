@@ -27,13 +27,14 @@ from iqa.brisque.cpu.load import (
 )
 from iqa.brisque.cpu.sums import (
     COUNTS,
-    SIGNS,
+    SIGN_PHASES,
     TOTALS,
     add_row,
     add_totals,
     count_signs,
     moments,
     no_totals,
+    note_inside,
     note_signs,
     words,
     wrap,
@@ -43,9 +44,10 @@ from iqa.brisque.cpu.window import (
     BLOCK,
     BLURRED,
     DOWN,
-    DOWN_32,
     RADIUS,
     ROWS,
+    Block,
+    blur_block,
     blur_down,
     coefficients_along,
     exact_along,
@@ -72,7 +74,9 @@ class Plane(NamedTuple):
         height, width: of the image at this scale.
         pixels: float32 `[RING + 1, PHASES, L]`, see `load`.
         coefficients: float32 `[KEPT, PHASES, L]`, see `sums`.
-        signs: uint64 `[KEPT, words(W) * SIGNS]`, see `sums`.
+        signs: uint64 `[KEPT, 2, SIGN_PHASES * words(W)]`, see `sums`.
+        some_zero: bool `[KEPT]`, some of a row may be 0.
+        inside: uint64 `[PHASES * words(W)]`, see `sums`.
         totals: float64 `[TOTALS * LANES]`.
         counts: int64 `[COUNTS]`.
     """
@@ -82,6 +86,8 @@ class Plane(NamedTuple):
     pixels: Floats
     coefficients: Floats
     signs: NDArray[np.uint64]
+    some_zero: NDArray[np.bool_]
+    inside: NDArray[np.uint64]
     totals: Doubles
     counts: NDArray[np.int64]
 
@@ -104,7 +110,7 @@ class Lines(NamedTuple):
 
 
 def buffers(width: int) -> tuple[Any, ...]:
-    """What sweeps over images of up to so many columns write to: `Plane` twice, and `Lines`."""
+    """What sweeps over images of up to so many columns write to, of each scale and of both."""
     lines = (
         np.zeros(CHANNELS * PHASES * phase_length(width), np.uint8),
         _aligned((PHASES, phase_length(width)), np.float32),
@@ -112,7 +118,7 @@ def buffers(width: int) -> tuple[Any, ...]:
         _aligned(BLURRED, np.float64),
         _aligned((TOTALS * LANES,), np.float32),
     )
-    return (*_plane_buffers(width), *_plane_buffers((width + 1) // 2), *lines)
+    return _plane_buffers(width), _plane_buffers((width + 1) // 2), lines
 
 
 def _plane_buffers(width: int) -> tuple[NDArray[Any], ...]:
@@ -120,7 +126,9 @@ def _plane_buffers(width: int) -> tuple[NDArray[Any], ...]:
     return (
         _aligned((RING + 1, PHASES, length), np.float32),
         _aligned((KEPT, PHASES, length), np.float32),
-        np.zeros((KEPT, SIGNS * words(width)), np.uint64),
+        np.zeros((KEPT, 2, SIGN_PHASES * words(width)), np.uint64),
+        np.zeros(KEPT, np.bool_),
+        np.zeros(PHASES * words(width), np.uint64),
         _aligned((TOTALS * LANES,), np.float64),
         np.zeros(COUNTS, np.int64),
     )
@@ -159,11 +167,10 @@ def sweep(
     """
     height, width, channels = shape
     half_height = (height + 1) // 2
-    full = Plane(height, width, memory[0], memory[1], memory[2], memory[3], memory[4])
-    half = Plane(
-        half_height, (width + 1) // 2, memory[5], memory[6], memory[7], memory[8], memory[9]
-    )
-    lines = Lines(memory[10], memory[11], memory[12], memory[13], memory[14])
+    a, b, c = memory
+    full = Plane(height, width, a[0], a[1], a[2], a[3], a[4], a[5], a[6])
+    half = Plane(half_height, (width + 1) // 2, b[0], b[1], b[2], b[3], b[4], b[5], b[6])
+    lines = Lines(c[0], c[1], c[2], c[3], c[4])
     _clear(full)
     _clear(half)
 
@@ -210,6 +217,8 @@ def _clear(plane: Plane) -> None:
     plane.counts[:] = 0
     plane.coefficients[KEPT - 1] = 0
     plane.signs[KEPT - 1] = 0
+    plane.some_zero[KEPT - 1] = True
+    note_inside(plane.width, plane.inside)
     plane.pixels[RING] = -MIDDLE
     clear_outside(plane.pixels, plane.width, -MIDDLE)
     clear_outside(plane.coefficients, plane.width, np.float32(0))
@@ -267,7 +276,11 @@ def _add_rows(plane: Plane, row: int, end: int, slot: int, lines: Lines) -> None
         totals = add_row(totals, plane.coefficients, own, above, width)
         wrap_above(plane.coefficients, own, width)
         note_signs(plane.coefficients, own, width, near != 0, plane.signs[own])
-        count_signs(plane.signs[own], plane.signs[above], width, plane.counts)
+        plane.some_zero[own] = near != 0
+        some_zero = plane.some_zero[own] or plane.some_zero[above]
+        count_signs(
+            plane.signs[own], plane.signs[above], some_zero, plane.inside, width, plane.counts
+        )
     add_totals(totals, lines.totals, plane.totals)
 
 
@@ -291,34 +304,30 @@ def _coefficients(plane: Plane, row: int, rows: int, slot: int, lines: Lines) ->
     vectors = (numbers + LANES - 1) // LANES
     blocks = (numbers + BLOCK - 1) // BLOCK
     step = (vectors + blocks - 1) // blocks * LANES
-    some_near = 0
+    level = _level(pixels, at[RADIUS] + LEFT, numbers)
+    some_near = before = 0
     for first in range(0, numbers, step):
-        count, inside = min(step, vectors * LANES - first), min(step, numbers - first)
-        level = _level(pixels, at[RADIUS] + LEFT + first, inside)
-        blur_down(pixels, at, first, count, blocks == 1, level, DOWN_32, lines.blurred)
+        block = Block(first, before, min(step, vectors * LANES - first), numbers - first, level)
+        before = block.size
+        blur_block(pixels, at, block, lines.blurred)
         near = 0
         for i in range(rows):
             out = (slot + i) % KEPT * PHASES * length + LEFT + first
+            centre = at[RADIUS + i] + LEFT + first
             near |= coefficients_along(
-                lines.blurred,
-                i,
-                pixels,
-                at[RADIUS + i] + LEFT + first,
-                level,
-                count,
-                inside,
-                plane.coefficients,
-                out,
+                lines.blurred, i, pixels, centre, block, plane.coefficients, out
             )
         some_near |= near
         place = first
         while near != 0:
             if near & 1 != 0:
-                blur_down(pixels, at, place, LANES, False, 0.0, DOWN, lines.exact_blurred)
+                start, stop = place - 1, place + LANES + 1
+                exact = lines.exact_blurred
+                blur_down(pixels, at, start, stop, 0.0, DOWN, exact, CACHE_LINE - 1)
                 for i in range(rows):
                     out = (slot + i) % KEPT * PHASES * length + LEFT + place
                     centre = at[RADIUS + i] + LEFT + place
-                    exact_along(lines.exact_blurred, i, pixels, centre, plane.coefficients, out)
+                    exact_along(exact, i, pixels, centre, plane.coefficients, out)
             near >>= 1
             place += LANES
     return some_near

@@ -2,13 +2,14 @@
 
 Four rows at a time share what their windows down see and square. What these leave of a block of
 columns stays in the first-level cache: `[2 fields, 4 rows, 4 phases, LINE]`, of the pixels and
-their squares. The block begins at number `CACHE_LINE`.
+their squares. The block begins at number `CACHE_LINE`, before and behind it is a vector of the
+blocks beside it.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,13 @@ from iqa.simd.lanes import (
     alike,
     bits_below,
     count_of,
+    load,
     load_at,
     load_rows,
     minus,
     spread,
     squared,
+    store,
     store_rows,
     zero_below,
 )
@@ -34,9 +37,8 @@ Real = NDArray[Any]  # float32, or float64 where a pixel needs it
 
 RADIUS = len(WINDOW) // 2
 ROWS = 4
-# Numbers of a phase: smaller blocks have more margins, larger ones leave the first-level cache.
-BLOCK = 96
-LINE = CACHE_LINE + BLOCK + 2 * CACHE_LINE
+BLOCK = 112  # numbers of a phase at most: larger blocks leave the first-level cache
+LINE = CACHE_LINE + BLOCK + CACHE_LINE
 ROW = PHASES * LINE
 FIELD = ROWS * ROW
 BLURRED = (2, ROWS, PHASES, LINE)
@@ -57,9 +59,30 @@ NEAR_VARIANCE = np.float32(0.05)
 NEAR_RATIO = NEAR_VARIANCE / NEAR_DIFFERENCE
 
 
+class Block(NamedTuple):
+    """Columns of a row of which windows are made at a time.
+
+    Attributes:
+        first: number of each phase that it begins with.
+        before: numbers of the block before, 0 if there is none.
+        size: numbers, in whole vectors.
+        rest: numbers of phase 0 from `first` on that are columns of the image.
+        level: taken from every pixel, which makes squares small; the same for all blocks of a row.
+    """
+
+    first: int
+    before: int
+    size: int
+    rest: int
+    level: float
+
+
+# Every term of a window is one fused multiply-add; the small ones first, which rounds less.
+
+
 @ordered_row_kernel
 def _down(w: Any, a: Any) -> Any:
-    return (w[0] * (a[0] + a[6]) + a[3]) + (w[1] * (a[1] + a[5]) + w[2] * (a[2] + a[4]))
+    return a[3] + w[0] * (a[0] + a[6]) + w[1] * (a[1] + a[5]) + w[2] * (a[2] + a[4])
 
 
 @ordered_row_kernel
@@ -67,37 +90,27 @@ def blur_down(
     pixels: Floats,
     at: Any,
     first: int,
-    count: int,
-    whole: bool,
+    last: int,
     level: float,
     taps: Real,
     blurred: Real,
+    place: int,
 ) -> None:
-    """Windows down a block of columns, of four rows.
+    """Windows down some columns, of four rows.
 
     Args:
         pixels: rows of pixels, `[R, PHASES, L]`.
         at: where in them the ten rows begin that the windows see.
-        first, count: numbers of the block; one more on either side is made.
-        whole: the block is all of a row, so that what lies on either side of it is black. Windows
-            of that are the same everywhere, which saves small images a vector of each phase.
+        first, last: numbers of each phase, `last` exclusive.
         level: taken from every pixel, which makes squares small.
         taps: `DOWN` or `DOWN_32`.
-        blurred: `BLURRED`, of the same type.
+        blurred, place: `BLURRED`, of the same type, and where in its lines number `first` goes.
     """
     w = spread(taps[0]), spread(taps[1]), spread(taps[2])
     middle, length = alike(level, w[0]), pixels.shape[2]
-    if whole:
-        weight = 1 + 2 * (taps[0] + taps[1] + taps[2])
-        black = -MIDDLE - level
-        for row in range(ROWS):
-            for phase in range(PHASES):
-                for side in (CACHE_LINE - 1, CACHE_LINE + count):
-                    blurred[0, row, phase, side] = weight * black
-                    blurred[1, row, phase, side] = weight * (black * black)
     for phase in range(PHASES):
-        start, out = phase * length + LEFT + first, phase * LINE + CACHE_LINE
-        for j in range(0 if whole else -1, count if whole else count + 1, count_of(middle)):
+        start, out = phase * length + LEFT + first, phase * LINE + place
+        for j in range(0, last - first, count_of(middle)):
             a = minus(load_at(pixels, at, start + j, middle), middle)
             windows = _down(w, a), _down(w, a[1:]), _down(w, a[2:]), _down(w, a[3:])
             store_rows(blurred, out + j, ROW, windows)
@@ -107,8 +120,42 @@ def blur_down(
 
 
 @ordered_row_kernel
+def blur_block(pixels: Floats, at: Any, block: Block, blurred: Floats) -> None:
+    """Windows down a block of columns and a vector on either side; blocks go from left to right.
+
+    What a block shares with the one before is kept. The arguments are those of `blur_down`.
+    """
+    begin, end, like = 0, block.size, spread(MIDDLE)
+    if block.before == 0:
+        _blacken(blurred, CACHE_LINE - 1, block.level)
+    else:
+        begin = LANES
+        for line in range(CACHE_LINE, 2 * FIELD, LINE):
+            last = load(blurred, line + block.before - LANES, like)
+            behind = load(blurred, line + block.before, like)
+            store(blurred, line - LANES, last)
+            store(blurred, line, behind)
+    if block.rest > block.size:
+        end += LANES
+    else:
+        _blacken(blurred, CACHE_LINE + block.size, block.level)
+    start, stop, place = block.first + begin, block.first + end, CACHE_LINE + begin
+    blur_down(pixels, at, start, stop, block.level, DOWN_32, blurred, place)
+
+
+@ordered_row_kernel
+def _blacken(blurred: Floats, place: int, level: float) -> None:
+    """Windows down a column outside of the image, at a place in all lines."""
+    weight, black = 1 + 2 * (DOWN_32[0] + DOWN_32[1] + DOWN_32[2]), -MIDDLE - level
+    for row in range(ROWS):
+        for phase in range(PHASES):
+            blurred[0, row, phase, place] = weight * black
+            blurred[1, row, phase, place] = weight * (black * black)
+
+
+@ordered_row_kernel
 def _along(w: Any, a: Any) -> Any:
-    return (w[0] * (a[0] + a[6]) + w[1] * (a[1] + a[5])) + (w[2] * (a[2] + a[4]) + w[3] * a[3])
+    return w[0] * (a[0] + a[6]) + w[1] * (a[1] + a[5]) + w[2] * (a[2] + a[4]) + w[3] * a[3]
 
 
 @ordered_row_kernel
@@ -151,20 +198,17 @@ def coefficients_along(
     row: int,
     pixels: Floats,
     centre: int,
-    level: float,
-    count: int,
-    inside: int,
+    block: Block,
     out: Floats,
     place: int,
 ) -> int:
     """Coefficients of a row of a block.
 
     Args:
-        blurred, level: see `blur_down`.
+        blurred: see `blur_block`.
         row: which of the four.
         pixels, centre: where the block begins in this row.
-        count: numbers of a phase of the block, in whole vectors.
-        inside: so many of them have a column that belongs to the image.
+        block: which one.
         out, place: `[K, PHASES, L]`, and where in it the coefficients go.
 
     Returns:
@@ -172,9 +216,9 @@ def coefficients_along(
         around.
     """
     w = spread(ALONG_32[0]), spread(ALONG_32[1]), spread(ALONG_32[2]), spread(ALONG_32[3])
-    middle, ratio, limit = alike(level, w[0]), spread(NEAR_RATIO), spread(NEAR_VARIANCE)
+    middle, ratio, limit = alike(block.level, w[0]), spread(NEAR_RATIO), spread(NEAR_VARIANCE)
     near, length = 0, pixels.shape[2]
-    for j in range(0, count, LANES):
+    for j in range(0, block.size, LANES):
         at = row * ROW + CACHE_LINE + j
         mean = _windows_along(w, blurred, at)
         v = _variances(mean, _windows_along(w, blurred, FIELD + at))
@@ -183,8 +227,8 @@ def coefficients_along(
         difference = min(min(abs(d[0]), abs(d[1])), min(abs(d[2]), abs(d[3])))
         variance = min(min(v[0], v[1]), min(v[2], v[3]))
         found = np.int64(bits_below(min(ratio * difference, variance), limit))
-        if j + LANES > inside:
-            found &= (1 << (inside - j)) - 1
+        if j + LANES > block.rest:
+            found &= (1 << (block.rest - j)) - 1
         if found != 0:
             near |= 1 << (j // LANES)
     return near
