@@ -109,7 +109,11 @@ class Handlers:
 
     @contextmanager
     def _caller(self, request: Request, limits: UploadLimits) -> Iterator[Caller]:
-        """Who waits for the answer; admitted while the block runs."""
+        """Who waits for the answer; admitted while the block runs.
+
+        Where Triton is gone the body is not even read: its start needs the CPU time.
+        """
+        self._pipeline.require()
         deadline = _deadline(request, self._settings)
         with self._admission.admit(declared_bytes=_declared(request, limits)) as room:
             yield Caller(deadline, room, request.scope["state"]["request_id"])

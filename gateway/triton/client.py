@@ -111,6 +111,16 @@ class TritonClient:
         self._bulky_channel.close()
         self._threads.shutdown()
 
+    def require(self) -> None:
+        """Do nothing, unless Triton was there and is gone.
+
+        Raises:
+            Problem: `backend_unavailable`.
+        """
+        state = self._channel.get_state(try_to_connect=True)
+        if self.answered and state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            raise _unavailable()
+
     async def reach(self, model: str) -> None:
         """Make sure that somebody is there before work is done for them, and know the model.
 
@@ -118,9 +128,7 @@ class TritonClient:
             Problem: `backend_unavailable`.
         """
         if model in self.max_batch_sizes:
-            state = self._channel.get_state(try_to_connect=True)
-            if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                raise _unavailable()
+            self.require()
             return
         try:
             self.max_batch_sizes[model] = (await self._config(model)).max_batch_size
