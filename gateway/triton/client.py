@@ -117,9 +117,10 @@ class TritonClient:
         Raises:
             Problem: `backend_unavailable`.
         """
-        state = self._channel.get_state(try_to_connect=True)
-        if self.answered and state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-            raise _unavailable()
+        if self.answered or self.max_batch_sizes:
+            state = self._channel.get_state(try_to_connect=True)
+            if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                raise _unavailable()
 
     async def reach(self, model: str) -> None:
         """Make sure that somebody is there before work is done for them, and know the model.

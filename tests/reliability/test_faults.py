@@ -40,6 +40,26 @@ async def test_it_recovers_by_itself_from_a_kill(
     assert set(traffic.tally.refused) <= {"backend_unavailable"}
 
 
+async def test_where_triton_is_gone_a_body_is_not_waited_for(
+    victim: RunningService, exchanges: list[Exchange]
+) -> None:
+    port = httpx.URL(victim.url).port
+    assert port
+    async with Traffic(victim.url, exchanges) as traffic:
+        await traffic.more(2 * len(exchanges))
+        killed = faults.kill(victim.process.pid, "tritonserver")
+        while not traffic.tally.refused:
+            await asyncio.sleep(0.01)
+        head = faults.head(exchanges[0], len(exchanges[0].body))
+        asked = [faults.drip(port, head, bytes(10), 0.2) for _ in range(8)]
+        # While the channel tries to connect again a body is read as ever: a drip is listened to.
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        await traffic.recovery(killed)
+    refused = [end for end in outcomes if isinstance(end, tuple)]
+    assert refused
+    assert all(b"backend_unavailable" in answer for _, answer in refused)
+
+
 async def test_a_triton_that_hangs_for_a_while_costs_no_request(
     victim: RunningService, exchanges: list[Exchange]
 ) -> None:
