@@ -108,6 +108,53 @@ def byte_of(typing: Any, words: Any, which: Any, like: Any) -> Any:
 
 
 @literally
+def load_phases(typing: Any, array: Any, index: Any, step: Any, like: Any) -> Any:
+    """Four vectors of bytes of a uint8 array, each one or each third (`step`, a literal).
+
+    Number j of vector p is byte `step * (4 j + p)` from `index` on. All of the bytes are read, so
+    `step - 1` more than are taken.
+    """
+    four = types.UniTuple(like, 4)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        count, step_ = like.count, step.literal_value
+        words = ir.VectorType(INDEX, count)
+
+        def choose(low: Any, high: Any, indices: list[int]) -> Any:
+            mask = ir.Constant(words, indices)
+            return builder.shuffle_vector(low, high, mask)
+
+        loads = []
+        for k in range(step_):
+            offset = ir.Constant(arguments[1].type, 4 * count * k)
+            first = builder.add(arguments[1], offset)
+            place = _place(context, builder, array, arguments[0], first, 4 * count)
+            loads.append(builder.bitcast(builder.load(place, align=1), words))
+        # Every `step`-th word from word k on. No two of them lie at the same place of two loads, so
+        # that one vector takes them all, to be put in order.
+        every = []
+        for k in range(step_):
+            taken = [divmod(k + step_ * j, count) for j in range(count)]
+            mixed = loads[0]
+            for which in range(1, step_):
+                indices = list(range(count))
+                for load, place in taken:
+                    if load == which:
+                        indices[place] += count
+                mixed = choose(mixed, loads[which], indices)
+            every.append(choose(mixed, mixed, [place for _, place in taken]))
+        vectors = []
+        for phase in range(4):
+            word, byte = divmod(step_ * phase, 4)
+            shift, mask = (ir.Constant(words, [number] * count) for number in (8 * byte, 255))
+            value = builder.and_(builder.lshr(every[word], shift), mask)
+            vectors.append(builder.sitofp(value, arguments[3].type))
+        return context.make_tuple(builder, four, vectors)
+
+    return four(array, types.intp, step, like), generate
+
+
+@literally
 def load_rows(typing: Any, array: Any, index: Any, step: Any, count: Any, like: Any) -> Any:
     """A tuple of `count` (a literal) vectors that begin `step` elements apart, see `load`."""
     vectors = types.UniTuple(like, count.literal_value)

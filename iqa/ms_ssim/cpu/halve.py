@@ -15,10 +15,9 @@ from iqa.ms_ssim.cpu.load import (
     RUN,
     RUN_SIZE,
     Samples,
-    store_phases,
 )
 from iqa.simd.jit import block_kernel, row_kernel
-from iqa.simd.lanes import evens, load_rows, odds, spread
+from iqa.simd.lanes import evens, load_rows, odds, spread, store_rows
 
 
 @row_kernel
@@ -50,7 +49,7 @@ def halve(band: Samples, first_row: int, half: Samples) -> None:
                 odds(left[0], right[0]),
                 odds(left[1], right[1]),
             )
-            store_phases(half, run * RUN_SIZE + (first_row + row) * ROW, halves)
+            store_rows(half, run * RUN_SIZE + (first_row + row) * ROW, PHASE, halves)
 
 
 @row_kernel

@@ -11,14 +11,12 @@ load, not 44. A band is `[runs, 4 phases, 8 rows, LANES]`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.simd.jit import block_kernel, row_kernel
-from iqa.simd.lanes import VECTOR_BYTES, byte_of, pixels, spread, store
+from iqa.simd.lanes import VECTOR_BYTES, load_phases, minus, prefetch, spread, store_rows
 
 Samples = NDArray[np.float32]
 
@@ -28,6 +26,7 @@ RUN = PHASES * LANES
 BAND = 8
 # In a band, from a row to the next, from a phase to the next, and from a run to the next.
 ROW, PHASE, RUN_SIZE = LANES, BAND * LANES, PHASES * BAND * LANES
+CACHE_LINE = 64  # bytes
 # One row in so many makes the centre, and one column; few patterns have such a period.
 SAMPLED_ROWS, SAMPLED_COLUMNS = 29, 13
 
@@ -62,35 +61,19 @@ def load_band(
         centres: of x and y.
         u, v: the band.
     """
+    next_band = BAND * (starts[1] - starts[0])  # fetched into the cache meanwhile
     centre_x, centre_y = spread(np.float32(centres[0])), spread(np.float32(centres[1]))
     for run in range(len(u)):
         for row in range(BAND):
             at = starts[row] + run * RUN * step
+            for ahead in range(next_band, next_band + RUN * step, CACHE_LINE):
+                prefetch(x, at + ahead)
+                prefetch(y, at + ahead)
             if step == 1:
-                a, b = pixels(x, at, 1), pixels(y, at, 1)
+                a, b = load_phases(x, at, 1, centre_x), load_phases(y, at, 1, centre_x)
             else:
-                a, b = pixels(x, at, 3), pixels(y, at, 3)
-            x0, x1, x2, x3 = _phases(a, centre_x)
-            y0, y1, y2, y3 = _phases(b, centre_y)
+                a, b = load_phases(x, at, 3, centre_x), load_phases(y, at, 3, centre_x)
+            a, b = minus(a, centre_x), minus(b, centre_y)
             place = run * RUN_SIZE + row * ROW
-            store_phases(u, place, (x0 - y0, x1 - y1, x2 - y2, x3 - y3))
-            store_phases(v, place, (x0 + y0, x1 + y1, x2 + y2, x3 + y3))
-
-
-@row_kernel
-def _phases(run: Any, centre: Any) -> Any:
-    return (
-        byte_of(run, 0, centre) - centre,
-        byte_of(run, 1, centre) - centre,
-        byte_of(run, 2, centre) - centre,
-        byte_of(run, 3, centre) - centre,
-    )
-
-
-@row_kernel
-def store_phases(band: Samples, place: int, vectors: Any) -> None:
-    """Put a vector into each phase of a row that begins at `place`."""
-    store(band, place, vectors[0])
-    store(band, place + PHASE, vectors[1])
-    store(band, place + 2 * PHASE, vectors[2])
-    store(band, place + 3 * PHASE, vectors[3])
+            store_rows(u, place, PHASE, (a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]))
+            store_rows(v, place, PHASE, (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]))

@@ -18,12 +18,10 @@ from iqa.ms_ssim.cpu.window import (
     FIELD,
     LINE,
     MARGIN,
-    PLACES,
     Real,
     blur_along,
     blur_down,
     gain_of,
-    move_on,
     weights,
 )
 from iqa.ms_ssim.pooling import C1, C2
@@ -59,18 +57,15 @@ def add_up(
     w, gain = weights(taps), gain_of(taps)
     like = w[0]
     total = risks = 0.0
-    blur_down(ring, bands, 0, w, tile, PLACES - 1)
+    blur_down(ring, bands, 0, w, tile)
     for run in range(-(-columns // RUN)):
-        place, left = run % (PLACES - 1), columns - run * RUN
-        if place == 0:
-            move_on(tile, like)
-            for other in range(1, PLACES):
-                if left + MARGIN > other * RUN:
-                    blur_down(ring, bands, run + other, w, tile, other)
+        left = columns - run * RUN
+        if left + MARGIN > RUN:
+            blur_down(ring, bands, run + 1, w, tile)
         for lane in range(0, LANES, count_of(like)):
             lost = risk = alike(0.0, like)
             for row in range(rows[0], rows[1]):
-                at = row * LINE + place * LANES + lane
+                at = row * LINE + run % 2 * LANES + lane
                 mean_u = blur_along(w, tile, at)
                 var_u = _variances(mean_u, blur_along(w, tile, at + FIELD), gain)
                 mean_v = blur_along(w, tile, at + 2 * FIELD)

@@ -127,7 +127,7 @@ def _load(
 ) -> None:
     """Make a band; loads go on beyond the rows, but must not beyond the images."""
     length = len(u) * RUN * step
-    if starts[BAND - 1] + length - step < len(x):
+    if starts[BAND - 1] + length <= len(x):
         load_band(x, y, starts, step, centres, u, v)
         return
     for row in range(BAND):

@@ -1,8 +1,9 @@
 """The 11x11 Gaussian window: down the columns of a run into a tile, then along the tile's rows.
 
-A tile is `[4 fields, 8 rows, 4 phases, PLACES * LANES]` and stays in the first-level cache: the
-means and mean squares of u and of v (see `load`) down the columns of neighbouring runs. Windows
-that begin in one of them end in the next, so the tile's last run becomes the first of the next.
+A tile is `[4 fields, 8 rows, 4 phases, 3 * LANES]` and stays in the first-level cache: the means
+and mean squares of u and of v (see `load`) down the columns of two neighbouring runs. Windows that
+begin in one of them end in the next, which lies to the right of it: run r is in place r % 2, and
+also in place 2 where r is even.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.ms_ssim.cpu.load import BAND, LANES, PHASE, PHASES, ROW, RUN, RUN_SIZE, Samples
+from iqa.ms_ssim.cpu.load import BAND, LANES, PHASE, PHASES, ROW, RUN_SIZE, Samples
 from iqa.ms_ssim.pooling import WINDOW
 from iqa.simd.jit import row_kernel
-from iqa.simd.lanes import count_of, load, load_rows, multiply_add, spread, squared, store
+from iqa.simd.lanes import count_of, load_rows, multiply_add, spread, squared, store
 
 Real = NDArray[Any]  # float32, or float64 where windows need it
 
@@ -25,9 +26,8 @@ MIDDLE = len(WINDOW) // 2
 TAPS = WINDOW[:MIDDLE] / WINDOW[MIDDLE]
 TAPS_32 = TAPS.astype(np.float32)
 FIELDS = 4
-PLACES = 1 + 128 // RUN
-TILE = (FIELDS, BAND, PHASES, PLACES * LANES)
-SPAN = PLACES * LANES
+SPAN = 3 * LANES
+TILE = (FIELDS, BAND, PHASES, SPAN)
 LINE = PHASES * SPAN
 FIELD = BAND * LINE
 
@@ -55,9 +55,7 @@ def _weighted(w: Any, a: Any) -> Any:
 
 
 @row_kernel
-def blur_down(
-    ring: Samples, bands: tuple[int, int, int], run: int, w: Any, tile: Real, place: int
-) -> None:
+def blur_down(ring: Samples, bands: tuple[int, int, int], run: int, w: Any, tile: Real) -> None:
     """Weighted means and mean squares down the columns of a run.
 
     Args:
@@ -67,25 +65,29 @@ def blur_down(
         run: which one.
         w: `weights`.
         tile: see above.
-        place: which of the tile's runs they become.
     """
     for which in range(2):
         old, middle, new = ring[which, bands[0]], ring[which, bands[1]], ring[which, bands[2]]
         for phase in range(PHASES):
             for lane in range(0, LANES, count_of(w[0])):
                 column = run * RUN_SIZE + phase * PHASE + lane
-                out = 2 * which * FIELD + phase * SPAN + place * LANES + lane
+                out = 2 * which * FIELD + phase * SPAN + run % 2 * LANES + lane
+                twin = out + (1 - run % 2) * 2 * LANES
                 first = load_rows(old, column + (BAND - 2) * ROW, ROW, 2, w[0])
                 rows = first + load_rows(middle, column, ROW, BAND, w[0])
                 squares = squared(rows)
                 # Each row is loaded just before its first window: more do not fit 16 registers.
                 for row in range(BAND):
                     eleven = rows + load_rows(new, column + row * ROW, ROW, 1, w[0])
-                    store(tile, out + row * LINE, _weighted(w, eleven))
+                    total = _weighted(w, eleven)
+                    store(tile, out + row * LINE, total)
+                    store(tile, twin + row * LINE, total)
                     rows = eleven[1:]
                 for row in range(BAND):
                     eleven = squares + squared(load_rows(new, column + row * ROW, ROW, 1, w[0]))
-                    store(tile, out + FIELD + row * LINE, _weighted(w, eleven))
+                    total = _weighted(w, eleven)
+                    store(tile, out + FIELD + row * LINE, total)
+                    store(tile, twin + FIELD + row * LINE, total)
                     squares = eleven[1:]
 
 
@@ -117,11 +119,3 @@ def _pair(weight: Any, left: Any, right: Any, sums: Any) -> Any:
         multiply_add(weight, left[2] + right[2], sums[2]),
         multiply_add(weight, left[3] + right[3], sums[3]),
     )
-
-
-@row_kernel
-def move_on(tile: Real, like: Any) -> None:
-    """Make the last run of a tile its first."""
-    for line in range(0, FIELDS * FIELD, SPAN):
-        for lane in range(line, line + LANES, count_of(like)):
-            store(tile, lane, load(tile, lane + SPAN - LANES, like))
