@@ -65,49 +65,6 @@ def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
 
 
 @literally
-def pixels(typing: Any, array: Any, index: Any, step: Any) -> Any:
-    """A vector of bytes of a uint8 array from `index` on, each one or each third (`step`)."""
-    lanes = Lanes(types.uint8)
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        def at(offset: int) -> Any:
-            index = builder.add(arguments[1], ir.Constant(arguments[1].type, offset))
-            place = _place(context, builder, array, arguments[0], index, lanes.count)
-            return builder.load(place, align=1)
-
-        def choose(low: Any, high: Any, indices: list[int]) -> Any:
-            mask = ir.Constant(ir.VectorType(INDEX, lanes.count), indices)
-            return builder.shuffle_vector(low, high, mask)
-
-        count = lanes.count
-        if step.literal_value == 1:
-            return at(0)
-        # The last of the three loads ends with the last byte, as the array may.
-        begin = 2 * count - 2
-        from_two = len(range(0, 2 * count, 3))
-        low = choose(at(0), at(count), [3 * i if i < from_two else 0 for i in range(count)])
-        rest = [count + 3 * i - begin for i in range(from_two, count)]
-        return choose(low, at(begin), [*range(from_two), *rest])
-
-    return lanes(array, types.intp, step), generate
-
-
-@literally
-def byte_of(typing: Any, words: Any, which: Any, like: Any) -> Any:
-    """Byte `which` (a literal) of each four bytes, as numbers of the type of `like`."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        words = ir.VectorType(ir.IntType(32), like.count)
-        shift, mask = (
-            ir.Constant(words, [number] * like.count) for number in (8 * which.literal_value, 255)
-        )
-        word = builder.lshr(builder.bitcast(arguments[0], words), shift)
-        return builder.sitofp(builder.and_(word, mask), arguments[2].type)
-
-    return like(words, which, like), generate
-
-
-@literally
 def load_phases(typing: Any, array: Any, index: Any, step: Any, like: Any) -> Any:
     """Four vectors of bytes of a uint8 array, each one or each third (`step`, a literal).
 

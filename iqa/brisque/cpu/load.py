@@ -20,9 +20,9 @@ from iqa.simd.jit import row_kernel
 from iqa.simd.lanes import (
     VECTOR_BYTES,
     between,
-    byte_of,
     evens,
     load,
+    load_phases,
     load_rows,
     minus,
     odds,
@@ -31,7 +31,6 @@ from iqa.simd.lanes import (
     store,
     store_rows,
 )
-from iqa.simd.lanes import pixels as load_pixels
 
 Floats = NDArray[np.float32]
 
@@ -82,14 +81,7 @@ def load_row(
         for line in range(0, RUN * channels, 4 * CACHE_LINE):
             prefetch(pixels, at + AHEAD + line)
         if channels == 1:
-            run = load_pixels(pixels, at, 1)
-            phases = (
-                byte_of(run, 0, middle),
-                byte_of(run, 1, middle),
-                byte_of(run, 2, middle),
-                byte_of(run, 3, middle),
-            )
-            store_rows(rows, place, length, minus(phases, middle))
+            store_rows(rows, place, length, minus(load_phases(pixels, at, 1, middle), middle))
         else:
             step = channels * LANES
             a = luma_of(pixels, at, ROUNDING, middle)

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.ms_ssim.cpu.halve import halve, repeat_last
-from iqa.ms_ssim.cpu.load import BAND, LANES, PHASES, RUN, Samples, centre_of, load_band
+from iqa.ms_ssim.cpu.load import (
+    BAND,
+    CACHE_LINE,
+    LANES,
+    PHASES,
+    RUN,
+    Samples,
+    centre_of,
+    load_band,
+)
 from iqa.ms_ssim.cpu.sums import add_up
 from iqa.ms_ssim.cpu.window import MARGIN, TAPS, TAPS_32, TILE
 from iqa.simd.jit import block_kernel, row_kernel
@@ -24,7 +33,6 @@ Integers = NDArray[np.int64]
 BANDS = 3
 PAIR = 2 * RUN
 CHANNELS = 3  # at most
-CACHE_LINE = 64
 
 
 def buffers(columns: int, scales: int) -> tuple[Any, ...]:
