@@ -54,9 +54,9 @@ class Pipeline:
         self._forming: dict[Kind, tuple[list[Item], asyncio.Task[None]]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
-    def require(self) -> None:
-        """Refuse what cannot be scored now; see `TritonClient.require`."""
-        self._triton.require()
+    def require_triton(self) -> None:
+        """Refuse what cannot be scored now; see `TritonClient.require_connection`."""
+        self._triton.require_connection()
 
     async def admit(self, items: Sequence[Item]) -> None:
         """Hold the work that a request's items are, and the pixels that they share, in its room.

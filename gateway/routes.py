@@ -113,7 +113,7 @@ class Handlers:
 
         Where Triton is gone the body is not even read: its start needs the CPU time.
         """
-        self._pipeline.require()
+        self._pipeline.require_triton()
         deadline = _deadline(request, self._settings)
         with self._admission.admit(declared_bytes=_declared(request, limits)) as room:
             yield Caller(deadline, room, request.scope["state"]["request_id"])

@@ -111,7 +111,7 @@ class TritonClient:
         self._bulky_channel.close()
         self._threads.shutdown()
 
-    def require(self) -> None:
+    def require_connection(self) -> None:
         """Do nothing, unless Triton was there and is gone.
 
         Raises:
@@ -129,7 +129,7 @@ class TritonClient:
             Problem: `backend_unavailable`.
         """
         if model in self.max_batch_sizes:
-            self.require()
+            self.require_connection()
             return
         try:
             self.max_batch_sizes[model] = (await self._config(model)).max_batch_size
