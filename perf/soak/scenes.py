@@ -32,7 +32,7 @@ FIFTHS = 5  # of steady load, whose rates are compared...
 MOST_SLOWING = 0.15  # ...the second's and the last's
 MOST_GROWTH = 0.05  # of a process's own resident memory
 MOST_SHARED_GROWTH = 0.1  # Triton keeps what it reserved for the largest batch so far
-MOST_MORE = 2  # open files or threads: gRPC's pools start and end one now and then
+MOST_MORE_THREADS = 2  # pools start and end one now and then
 ROUNDS = 3  # of each fault
 RECOVERY = 10.0  # seconds
 FREEZE = 10.0  # seconds
@@ -157,7 +157,8 @@ async def steady(service: Service) -> None:
         for owner, old, new in growth(samples):
             say(f"{owner:36}{old[0] / 1e6:8.1f} -> {new[0] / 1e6:.1f} MB, {old[1:]} -> {new[1:]}")
             most = MOST_SHARED_GROWTH if owner == SHARED else MOST_GROWTH
-            if new[0] > (1 + most) * old[0] or any(new[1:] > old[1:] + MOST_MORE):
+            allowed = (1 + most) * old[0], old[1], old[2] + MOST_MORE_THREADS
+            if any(new > allowed):
                 grown.append(owner)
     say(f"right answers/s in each fifth: {', '.join(f'{rate:.0f}' for rate in rates)}")
     say(f"{traffic.tally}")
