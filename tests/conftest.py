@@ -36,6 +36,11 @@ class RunningService:
     process: subprocess.Popen[bytes]
     log: Path
 
+    @property
+    def port(self) -> int:
+        """Of the gateway."""
+        return int(self.url.rpartition(":")[2])
+
 
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on at the moment."""

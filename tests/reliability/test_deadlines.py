@@ -91,8 +91,6 @@ async def test_a_deadline_that_passes_in_tritons_queue_ends_there(
 async def test_work_of_clients_that_left_never_reaches_triton(
     held_up: RunningService, models: Hindered, picture: Exchange
 ) -> None:
-    port = httpx.URL(held_up.url).port
-    assert port
     names = [f"patient-{number}" for number in range(SLOTS)]
     before = models.scored()
     async with client_of(held_up, SLOTS + 1) as client:
@@ -100,7 +98,7 @@ async def test_work_of_clients_that_left_never_reaches_triton(
             patient = [asyncio.create_task(ask(client, picture, name)) for name in names]
             await in_flight(client, SLOTS)
             leaving = [
-                asyncio.create_task(faults.hang_up(port, picture, sent=1.0, patience=600))
+                asyncio.create_task(faults.hang_up(held_up.port, picture, sent=1.0, patience=600))
                 for _ in range(LEAVING)
             ]
             await in_flight(client, SLOTS + LEAVING)  # they wait for memory

@@ -43,15 +43,13 @@ async def test_it_recovers_by_itself_from_a_kill(
 async def test_where_triton_is_gone_a_body_is_not_waited_for(
     victim: RunningService, exchanges: list[Exchange]
 ) -> None:
-    port = httpx.URL(victim.url).port
-    assert port
     async with Traffic(victim.url, exchanges) as traffic:
         await traffic.more(2 * len(exchanges))
         killed = faults.kill(victim.process.pid, "tritonserver")
         while not traffic.tally.refused:
             await asyncio.sleep(0.01)
         head = faults.head(exchanges[0], len(exchanges[0].body))
-        asked = [faults.drip(port, head, bytes(10), 0.2) for _ in range(8)]
+        asked = [faults.drip(victim.port, head, bytes(10), 0.2) for _ in range(8)]
         # While the channel tries to connect again a body is read as ever: a drip is listened to.
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         await traffic.recovery(killed)
@@ -73,13 +71,11 @@ async def test_a_triton_that_hangs_for_a_while_costs_no_request(
 async def test_clients_that_hang_up_are_not_noticed_by_others(
     victim: RunningService, exchanges: list[Exchange]
 ) -> None:
-    port = httpx.URL(victim.url).port
-    assert port
     async with Traffic(victim.url, exchanges) as traffic:
         for number in range(200):
             exchange = exchanges[number % len(exchanges)]
             sent = (0.5, 1.0)[number % 2]
-            await faults.hang_up(port, exchange, sent=sent, patience=0.004 * (number % 5))
+            await faults.hang_up(victim.port, exchange, sent=sent, patience=0.004 * (number % 5))
         await traffic.more(len(exchanges))
     assert traffic.tally.right == traffic.tally.total, traffic.tally
     async with httpx.AsyncClient(base_url=victim.url) as client:
@@ -92,13 +88,13 @@ async def test_clients_that_drip_are_hung_up_on_and_keep_nobody_out(
     victim: RunningService, exchanges: list[Exchange]
 ) -> None:
     """IQA_HEADER_TIMEOUT is 1 second; the body's deadline is the request's."""
-    port = httpx.URL(victim.url).port
-    assert port
     large = 250 << 20  # declared; a few of them are more than a worker may hold
     start = faults.head(exchanges[0], large).replace(b"Host:", b"X-Request-Timeout: 2\r\nHost:")
     start = start.replace(b"/brisque/", b"/brisque/batch/")
-    bodies = [faults.drip(port, start, bytes(100), 0.2) for _ in range(8)]
-    headers = [faults.drip(port, b"POST / HTTP/1.1\r\nX: ", b"x" * 100, 0.2) for _ in range(8)]
+    bodies = [faults.drip(victim.port, start, bytes(100), 0.2) for _ in range(8)]
+    headers = [
+        faults.drip(victim.port, b"POST / HTTP/1.1\r\nX: ", b"x" * 100, 0.2) for _ in range(8)
+    ]
     async with Traffic(victim.url, exchanges) as traffic:
         of_headers, of_bodies = await asyncio.gather(
             asyncio.gather(*headers), asyncio.gather(*bodies)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from itertools import cycle
 
-import httpx
-
 from perf.load import faults
 from perf.load.exchanges import Exchange
 from perf.load.traffic import Traffic
@@ -23,13 +21,11 @@ ANSWERS = 600
 async def test_given_up_requests_do_not_change_the_scores_of_others(
     victim: RunningService, exchanges: list[Exchange]
 ) -> None:
-    port = httpx.URL(victim.url).port
-    assert port
     scored = [exchange for exchange in exchanges if isinstance(exchange.expected, tuple)]
 
     async def leave() -> None:
         for exchange, patience in cycle(zip(scored, cycle(TIMEOUTS), strict=False)):
-            await faults.hang_up(port, exchange, sent=1.0, patience=patience)
+            await faults.hang_up(victim.port, exchange, sent=1.0, patience=patience)
 
     leaving = [asyncio.create_task(leave()) for _ in range(2)]
     try:
