@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TypeVar
 
 from gateway.http.problems import Problem
@@ -29,9 +27,8 @@ class Admission:
         self.pixels = 0
         self.held_bytes = 0
 
-    @contextmanager
-    def admit(self, *, declared_bytes: int = 0) -> Iterator[Room]:
-        """Give a request room while the block runs, and while its work goes on.
+    def admit(self, *, declared_bytes: int = 0) -> Room:
+        """Give a request room while a `with` block runs, and while its work goes on.
 
         Bytes that are only declared are not held: a few clients that announce large uploads and
         send them slowly would keep everybody else out.
@@ -41,11 +38,7 @@ class Admission:
         """
         if self.pixels >= self.max_pixels or self.held_bytes + declared_bytes > self.max_held_bytes:
             raise self.overloaded()
-        room = Room(self)
-        try:
-            yield room
-        finally:
-            room.leave()
+        return Room(self)
 
     def overloaded(self) -> Problem:
         """The refusal of what there is no room for until about half of the work is done."""
@@ -68,6 +61,12 @@ class Room:
         self._images = 0
         self._pixels = 0
         self._held_bytes = 0
+
+    def __enter__(self) -> Room:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
     def hold(self, received: int) -> None:
         """Hold so many more bytes.
