@@ -27,7 +27,8 @@ from perf.bench.report import table, write_report
 from perf.bench.results import BARE, Results, rate
 from perf.bench.stages import read_counters
 from perf.load.calls import TOLERANCE, Call, calls
-from perf.load.generator import Measurement, Meter, RefusedError, ask, measure
+from perf.load.exchanges import RefusedError
+from perf.load.generator import Measurement, Meter, ask, measure
 from perf.load.pictures import picture_set
 from perf.load.processes import Server
 

@@ -13,7 +13,8 @@ import psutil
 import simplejpeg
 
 from perf.load.calls import TOLERANCE, Call, score
-from perf.load.generator import Measurement, WrongAnswerError
+from perf.load.exchanges import WrongAnswerError
+from perf.load.generator import Measurement
 from perf.load.pictures import HEIGHT, WIDTH
 
 HEAD_START = 0.5  # seconds for every process to get ready

@@ -29,7 +29,7 @@ class WrongAnswerError(Exception):
 
 
 class RefusedError(Exception):
-    """The service said clearly that it cannot answer now; the message is the problem's code."""
+    """A service said that it cannot answer now; an `Exchange` says why by the problem's code."""
 
 
 @dataclass(frozen=True)

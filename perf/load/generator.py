@@ -18,19 +18,12 @@ import uvloop
 from numpy.typing import NDArray
 
 from perf.load.calls import Call
+from perf.load.exchanges import RefusedError, WrongAnswerError
 
 SHORTEST_WARM_UP = 1.0  # seconds
 PATIENCE = 120.0  # seconds for an answer
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class RefusedError(Exception):
-    """A service answered with another status than 200."""
-
-
-class WrongAnswerError(Exception):
-    """A service gave a wrong score, so that its speed means nothing."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from perf.bench.__main__ import Plan, Session
 from perf.bench.bare import BareLoop
 from perf.bench.contenders import Contender
 from perf.load.calls import Call, score
-from perf.load.generator import RefusedError, WrongAnswerError
+from perf.load.exchanges import RefusedError, WrongAnswerError
 from perf.load.pictures import picture_set, read_pixels
 from perf.load.processes import Server
 from tests.perf.load.serving import serving

@@ -10,7 +10,8 @@ import pytest
 
 from iqa.catalogue import metric
 from perf.load.calls import Call, calls, score
-from perf.load.generator import Meter, RefusedError, WrongAnswerError, ask, measure
+from perf.load.exchanges import RefusedError, WrongAnswerError
+from perf.load.generator import Meter, ask, measure
 from perf.load.pictures import picture_set, read_pixels
 from tests.perf.load.serving import serving
 
