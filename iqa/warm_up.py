@@ -14,7 +14,9 @@ import sys
 import numpy as np
 
 from iqa import luma
-from iqa.brisque.cpu.ties import exact_sums
+from iqa.brisque.cpu import decide
+from iqa.brisque.cpu.join import BOTH
+from iqa.brisque.features import FEATURES
 from iqa.catalogue import METRICS
 from iqa.images import row_major
 
@@ -27,7 +29,7 @@ def warm_up() -> None:
             for channels in (1, 3):
                 image = random.integers(0, 256, (side, side, channels), dtype=np.uint8)
                 metric.score(*([image] for _ in metric.inputs), maps=True, threads=1)
-    exact_sums(row_major(image), image.shape, 0)  # as no two fits of these images are tied
+    decide(row_major(image), image.shape, BOTH, np.empty(1 + FEATURES))  # none of these has a tie
     luma.write_luma(image, image[:, :, :1].copy())
 
 

@@ -24,12 +24,6 @@ MOMENTS = 22
 FEATURES = 36
 WINDOW = gaussian_window(7, 7 / 6)
 FLAT = 1e-9
-# Fits are tied where the ratio that is looked up is as far from both, but for a share of it: this
-# over mean |c|, as float32 errs by as much in small as in large coefficients; for the coefficients'
-# own fit half of it. Of that limit the float32 ratios of 384 JPEGs of 16 photographs were off by
-# 0.8 at most, of 64 blurred ones 0.3, of noise 0.1. They passed it in smooth pictures that are tiny
-# or half flat (0.03% of pictures of 50x64 then had a fit one step off).
-TIE = 1e-6
 # Weights of the halving, and how many of its taps are left of position 2 x. Multiples of 1/256, so
 # that float32 is exact.
 HALVING = np.array([-3, -9, 29, 111, 111, 29, -9, -3]) / 256
@@ -84,24 +78,26 @@ def is_tie(table: Array, index: int, value: float, limit: float) -> bool:
 
 
 @row_kernel
-def fit(moments: Array, pixels: int, tables: Array, out: Array) -> bool:
+def fit(moments: Array, pixels: int, tables: Array, limit: float, out: Array) -> bool:
     """Fit the generalised Gaussians of one scale (sections III.A and III.B of the paper).
 
     Args:
         moments: `[22]` sums.
         pixels: how many pixels they are of.
         tables: `fit_tables()`.
+        limit: by what share of it the ratio that is looked up for products may be off; that of the
+            coefficients themselves by half of it.
         out: `[18]` gets the features; all nan where the fit is undefined (no contrast, or products
             of one sign only), as on a flat image.
 
     Returns:
-        whether rounding to float32 could have chosen another shape, see `TIE`.
+        whether the sums leave two shapes tied: both are as near, but for `limit`.
     """
     ratios, inverse_ratios, shapes, spreads = tables[0], tables[1], tables[2], tables[3]
     absolute, square = moments[0] / pixels, moments[1] / pixels
     inverse_ratio = square / (absolute * absolute)
     index = nearest(inverse_ratios, inverse_ratio)
-    tie = is_tie(inverse_ratios, index, inverse_ratio, TIE / 2 / absolute)
+    tie = is_tie(inverse_ratios, index, inverse_ratio, limit / 2)
     out[0], out[1] = shapes[len(shapes) - 1 - index], square
     defined = True
     for k in range(2, len(out), 4):
@@ -114,7 +110,7 @@ def fit(moments: Array, pixels: int, tables: Array, out: Array) -> bool:
         ratio = pair[2] * pair[2] / ((left_square + right_square) * pixels)
         ratio *= (skew_square * skew + 1) * (skew + 1) / ((skew_square + 1) * (skew_square + 1))
         index = nearest(ratios, ratio)
-        tie = tie or is_tie(ratios, index, ratio, TIE / absolute)
+        tie = tie or is_tie(ratios, index, ratio, limit)
         out[k], out[k + 1] = shapes[index], (right - left) * spreads[index]
         out[k + 2], out[k + 3] = left_variance, right_variance
         defined = defined and left_square > 0 and right_square > 0
@@ -132,5 +128,5 @@ def features_from_moments(moments: Array, pixels: NDArray[np.int64]) -> Array:
     """
     out = np.empty((SCALES, FEATURES // SCALES))
     for scale in range(SCALES):
-        fit(moments[scale], int(pixels[scale]), fit_tables(), out[scale])
+        fit(moments[scale], int(pixels[scale]), fit_tables(), 0.0, out[scale])
     return np.full(FEATURES, np.nan) if np.isnan(out).any() else out.reshape(-1)

@@ -52,6 +52,14 @@ def _place(context: Any, builder: Any, array: Any, value: Any, index: Any, count
     return builder.bitcast(first, ir.VectorType(first.type.pointee, count).as_pointer())
 
 
+def _converted(builder: Any, vector: Any, kind: Any) -> Any:
+    """The vector, its numbers rounded or widened to those of another type of vector."""
+    if vector.type.element == kind.element:
+        return vector
+    narrower = kind.element == ir.FloatType()
+    return (builder.fptrunc if narrower else builder.fpext)(vector, kind)
+
+
 @compiled
 def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
     """Consecutive elements of a float array from `index` on, as numbers of the type of `like`."""
@@ -189,8 +197,7 @@ def store_rows(typing: Any, array: Any, index: Any, step: Any, vectors: Any) -> 
         for k in range(vectors.count):
             place = _place(context, builder, array, value, index, vectors.dtype.count)
             vector = builder.extract_value(taken, k)
-            if array.dtype != vectors.dtype.dtype:
-                vector = builder.fptrunc(vector, place.type.pointee)
+            vector = _converted(builder, vector, place.type.pointee)
             builder.store(vector, place, align=array.dtype.bitwidth // 8)
             index = builder.add(index, step)
         return context.get_dummy_value()
@@ -217,9 +224,7 @@ def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         place = _place(context, builder, array, *arguments[:2], lanes.count)
-        vector = arguments[2]
-        if array.dtype != lanes.dtype:
-            vector = builder.fptrunc(vector, place.type.pointee)
+        vector = _converted(builder, arguments[2], place.type.pointee)
         builder.store(vector, place, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 

@@ -24,9 +24,9 @@ def test_luma_is_pillows_for_every_colour_of_a_grid() -> None:
     width = image.shape[1]
     pixels = np.zeros(image.size + 1024, np.uint8)
     pixels[: image.size] = image.reshape(-1)
-    row = np.empty((PHASES, phase_length(width)), np.float32)
-    load_row(pixels, 0, 3, width, row, 0, row.shape[1])
-    found = row[:, LEFT:].T.reshape(-1)[:width]
+    rows = np.empty((1, PHASES, phase_length(width)), np.float32)
+    load_row(pixels, 0, 3, width, rows, 0)
+    found = rows[0, :, LEFT:].T.reshape(-1)[:width]
     np.testing.assert_array_equal(found + MIDDLE, expected[0])
 
 

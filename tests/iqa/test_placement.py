@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from iqa.brisque.cpu.ties import exact_sums
+from iqa.brisque.cpu import decide
+from iqa.brisque.cpu.join import BOTH
+from iqa.brisque.features import FEATURES
 from iqa.catalogue import METRICS
 from iqa.metric import Metric
 
@@ -49,6 +51,13 @@ def test_scores(metric: Metric) -> None:
     assert len(results(call, 200)) == 1
 
 
-def test_sums_in_float64() -> None:
+def test_fits_in_float64() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, 64 * 176, dtype=np.uint8)
-    assert len(results(lambda: exact_sums(pixels, (64, 176, 1), 1).tobytes(), 2000)) == 1
+    pixels.setflags(write=False)
+
+    def call() -> bytes:
+        row = np.empty(1 + FEATURES)
+        decide(pixels, (64, 176, 1), BOTH, row)
+        return row.tobytes()
+
+    assert len(results(call, 2000)) == 1

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.brisque import regressor
-from iqa.brisque.cpu.join import join, sweep_and_join
+from iqa.brisque.cpu.join import BOTH, join, sweep_and_join
 from iqa.brisque.cpu.load import PHASES, phase_length
-from iqa.brisque.cpu.sweep import EDGES, buffers, sweep
-from iqa.brisque.cpu.ties import fit_again
-from iqa.brisque.features import FEATURES, MOMENTS, SCALES, fit_tables
+from iqa.brisque.cpu.sweep import SUMS, buffers, sweep
+from iqa.brisque.features import FEATURES, SCALES, fit_tables
 from iqa.images import Image, row_major
 from iqa.parallel import parallel_map
 
 Array = NDArray[np.float64]
+Shape = tuple[int, int, int]
 
 # Strips are cut by the image alone, so that sums have the same bits on any number of threads.
 STRIP_ROWS = 512
@@ -35,15 +35,15 @@ def strips(height: int) -> tuple[tuple[int, int], ...]:
 
 
 class _Memory(threading.local):
-    """This thread's buffers, for the widest image so far."""
+    """This thread's buffers of each type, for the widest image so far."""
 
     def __init__(self) -> None:
-        self.width, self.buffers = 0, buffers(0)
+        self._kept: dict[type, tuple[int, tuple[NDArray[Any], ...]]] = {}
 
-    def of(self, width: int) -> tuple[Any, ...]:
-        if width > self.width:
-            self.width, self.buffers = width, buffers(width)
-        return self.buffers
+    def of(self, width: int, dtype: type) -> tuple[NDArray[Any], ...]:
+        if dtype not in self._kept or width > self._kept[dtype][0]:
+            self._kept[dtype] = width, buffers(width, dtype)
+        return self._kept[dtype][1]
 
 
 _memory = _Memory()
@@ -53,7 +53,7 @@ class _Parts(NamedTuple):
     """What the strips of an image leave, see `sweep` and `join`; and how many are done."""
 
     sums: Array
-    edges: NDArray[np.float32]
+    edges: NDArray[Any]
     done: Iterator[int]
 
 
@@ -62,19 +62,21 @@ class _Strip(NamedTuple):
 
     number: int
     pixels: Image
-    shape: tuple[int, int, int]
+    shape: Shape
     out: Array
     parts: _Parts | None
+
+
+def _parts(shape: Shape, dtype: type) -> _Parts:
+    number, width = len(strips(shape[0])), shape[1]
+    edges: NDArray[Any] = np.empty((number, SCALES, 2, PHASES, phase_length(width)), dtype)
+    return _Parts(np.empty((number, SCALES, SUMS)), edges, count(1))
 
 
 def _strips(image: Image, out: Array) -> list[_Strip]:
     height, width, channels = image.shape
     pixels, shape, number = row_major(image), (height, width, channels), len(strips(height))
-    if number == 1:
-        return [_Strip(0, pixels, shape, out, None)]
-    sums = np.empty((number, SCALES, MOMENTS))
-    edges = np.empty((SCALES, EDGES * number, PHASES, phase_length(width)), np.float32)
-    parts = _Parts(sums, edges, count(1))
+    parts = None if number == 1 else _parts(shape, np.float32)
     return [_Strip(strip, pixels, shape, out, parts) for strip in range(number)]
 
 
@@ -88,20 +90,32 @@ def _score(strip: _Strip) -> None:
     """Sum a strip; whoever sums the last one of an image makes its score."""
     number, pixels, shape, out, parts = strip
     height, width, _ = shape
-    memory = _memory.of(width)
+    memory = _memory.of(width, np.float32)
     if parts is None:
-        tied = sweep_and_join(
-            pixels, shape, strips(height)[0], memory, phase_length(width), *_tables(), out
-        )
+        tied = sweep_and_join(pixels, shape, memory, phase_length(width), *_tables(), out)
     else:
         sums, edges, done = parts
-        sweep(pixels, shape, strips(height)[number], memory, number, sums, edges)
+        sweep(pixels, shape, strips(height)[number], memory, BOTH, sums[number], edges[number])
         if next(done) < len(sums):
             return
-        tied = join(sums, edges, shape, *_tables(), out)
+        tied = join(sums, edges, shape, BOTH, *_tables(), out)
     if tied:
-        fit_again(tied, pixels, shape, out[1:])
-        out[:1] = regressor.load().scores(out[None, 1:])
+        decide(pixels, shape, tied, out)
+
+
+def decide(pixels: Image, shape: Shape, tied: int, out: Array) -> None:
+    """Fit the scales that `tied` has a bit of to sums in float64.
+
+    Args:
+        pixels, shape: uint8 `[H * W * C]`; H, W, C.
+        tied: see `join`.
+        out: `[37]`, score and features of the image.
+    """
+    sums, edges, _ = _parts(shape, np.float64)
+    memory = _memory.of(shape[1], np.float64)
+    for number, rows in enumerate(strips(shape[0])):
+        sweep(pixels, shape, rows, memory, tied, sums[number], edges[number])
+    join(sums, edges, shape, tied, *_tables(), out)
 
 
 def _cost(strip: _Strip) -> int:

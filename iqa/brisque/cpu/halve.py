@@ -42,7 +42,7 @@ def mirrored(index: int, length: int) -> int:
 
 @row_kernel
 def halve_row(
-    pixels: Floats, at: Any, width: int, line: Floats, half_rows: Floats, out: int, half_length: int
+    pixels: Floats, at: Any, width: int, line: Floats, half_rows: Floats, out: int
 ) -> None:
     """A row of the half-size image.
 
@@ -51,7 +51,7 @@ def halve_row(
         at: where in them the eight rows begin that it is made of.
         width: of the full image.
         line: float32 `[PHASES, L]`, for the weighted sum of the eight.
-        half_rows, out, half_length: get the row, from place `out` on; numbers in a phase.
+        half_rows, out: `[R, PHASES, L]` get the row, from place `out` on.
     """
     length, half_width = line.shape[1], (width + 1) // 2
     for phase in range(0, PHASES * length, length):
@@ -66,8 +66,8 @@ def halve_row(
     for j in range(0, of_phase(half_width, 0), LANES):
         even, odd = _two_columns(line, LEFT + 2 * j, length)
         next_even, next_odd = _two_columns(line, LEFT + 2 * j + LANES, length)
-        split_pairs(half_rows, out + LEFT + j, half_length, even, odd, next_even, next_odd)
-    fill_outside(half_rows, out, half_length, half_width, -MIDDLE)
+        split_pairs(half_rows, out + LEFT + j, half_rows.shape[2], even, odd, next_even, next_odd)
+    fill_outside(half_rows, out, half_width, -MIDDLE)
 
 
 @row_kernel

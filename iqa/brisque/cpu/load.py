@@ -8,7 +8,6 @@ columns of the image is what lies outside of it.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,9 @@ from iqa.luma import HALF, LEVEL, luma_of
 from iqa.simd.jit import row_kernel
 from iqa.simd.lanes import (
     VECTOR_BYTES,
+    alike,
     between,
+    count_of,
     evens,
     load,
     load_phases,
@@ -46,14 +47,13 @@ MIDDLE = np.float32(128)
 ROUNDING = np.float32(HALF - LEVEL * MIDDLE)
 
 
-@cache
 def phase_length(width: int) -> int:
-    """Numbers in a phase: an odd number of cache lines, or rows would share few of a cache's sets.
+    """Numbers in a phase; on either side of those of the image is a vector of any level.
 
-    Behind the columns of the image is a vector of any level, and signs are read in whole words.
+    Signs are read in whole words. Cache lines are odd in number, or rows would share few sets of a
+    cache: 2% of the time.
     """
-    lines = -(-width // (PHASES * WORD)) * WORD // CACHE_LINE + 2
-    return (lines + 1 - lines % 2) * CACHE_LINE
+    return -(-width // (PHASES * WORD)) * WORD + 3 * LEFT
 
 
 @row_kernel
@@ -63,9 +63,7 @@ def of_phase(columns: int, phase: int) -> int:
 
 
 @row_kernel
-def load_row(
-    pixels: Image, start: int, channels: int, width: int, rows: Floats, out: int, length: int
-) -> None:
+def load_row(pixels: Image, start: int, channels: int, width: int, rows: Floats, out: int) -> None:
     """A row of an image.
 
     Args:
@@ -73,9 +71,9 @@ def load_row(
         start: the byte where the row begins.
         channels: 1 or 3, interleaved.
         width: columns.
-        rows, out, length: get them, from place `out` on; numbers in a phase.
+        rows, out: `[R, PHASES, L]` get them, from place `out` on.
     """
-    middle = spread(MIDDLE)
+    middle, length = spread(MIDDLE), rows.shape[2]
     for j in range(0, of_phase(width, 0), LANES):
         at, place = start + PHASES * channels * j, out + LEFT + j
         for line in range(0, RUN * channels, 4 * CACHE_LINE):
@@ -89,7 +87,7 @@ def load_row(
             c = luma_of(pixels, at + 2 * step, ROUNDING, middle)
             d = luma_of(pixels, at + 3 * step, ROUNDING, middle)
             split_pairs(rows, place, length, evens(a, b), odds(a, b), evens(c, d), odds(c, d))
-    fill_outside(rows, out, length, width, -MIDDLE)
+    fill_outside(rows, out, width, -MIDDLE)
 
 
 @row_kernel
@@ -97,12 +95,11 @@ def split_pairs(
     rows: Floats, place: int, length: int, even: Any, odd: Any, next_even: Any, next_odd: Any
 ) -> None:
     """Write a `RUN` of columns, of which the even and the odd ones are given in two halves."""
-    store_rows(
-        rows,
-        place,
-        length,
-        (evens(even, next_even), evens(odd, next_odd), odds(even, next_even), odds(odd, next_odd)),
+    low, high = (
+        (evens(even, next_even), evens(odd, next_odd)),
+        (odds(even, next_even), odds(odd, next_odd)),
     )
+    store_rows(rows, place, length, low + high)
 
 
 @row_kernel
@@ -116,21 +113,16 @@ def ten_columns(rows: Any, place: int, length: int, like: Any) -> Any:
 
 
 @row_kernel
-def fill_outside(rows: Floats, out: int, length: int, width: int, value: np.float32) -> None:
-    """Set what lies right of the image, up to the end of its last vector."""
-    if width % RUN == 0:
-        return
-    last, outside = width // RUN * LANES, spread(value)
+def fill_outside(rows: Any, out: int, width: int, value: float | np.float32) -> None:
+    """Set what lies right of the image, up to the end of its last `RUN`.
+
+    Args:
+        rows, out: `[R, PHASES, L]`, and where in it the row begins.
+        width: columns of the image.
+        value: set.
+    """
+    length, outside = rows.shape[2], alike(value, spread(rows.dtype.type(0)))
     for phase in range(PHASES):
-        place, inside = out + phase * length + LEFT + last, of_phase(width, phase) - last
-        store(rows, place, between(0, inside, load(rows, place, outside), outside))
-
-
-@row_kernel
-def clear_outside(rows: Floats, width: int, value: np.float32) -> None:
-    """Set the numbers on either side of the vectors of an image in all rows `[R, PHASES, L]`."""
-    length, outside = rows.shape[2], spread(value)
-    behind = LEFT + (width + RUN - 1) // RUN * LANES
-    for start in range(0, rows.size, length):
-        store(rows, start + LEFT - LANES, outside)
-        store(rows, start + behind, outside)
+        for j in range(width // RUN * LANES, of_phase(width, 0), count_of(outside)):
+            place, inside = out + phase * length + LEFT + j, of_phase(width, phase) - j
+            store(rows, place, between(0, inside, load(rows, place, outside), outside))

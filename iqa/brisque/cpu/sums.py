@@ -1,7 +1,8 @@
 """Sums over MSCN coefficients, and the counts of products of either sign from bits.
 
 A row of coefficients lies as a row of pixels does. Right of the image it is 0; once it is the row
-above, its first column is repeated there. Left of the image is its last column.
+above, its first column is repeated there. Left of the image is its last column. The arrays of rows
+are of float32, or of float64 where a tie must be decided.
 """
 
 from __future__ import annotations
@@ -11,23 +12,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.load import LANES, LEFT, PHASES, WORD, fill_outside, of_phase
+from iqa.brisque.cpu.load import LEFT, PHASES, WORD, fill_outside, of_phase
 from iqa.simd.jit import row_kernel
-from iqa.simd.lanes import load, load_rows, negative_bits, nonzero_bits, ones, spread, store_rows
+from iqa.simd.lanes import (
+    alike,
+    count_of,
+    load,
+    load_rows,
+    negative_bits,
+    nonzero_bits,
+    ones,
+    spread,
+    sum_of,
+)
 
-Floats = NDArray[np.float32]
+Rows = NDArray[Any]  # [K, PHASES, L]
 Doubles = NDArray[np.float64]
-Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
-NEIGHBOURS = 4  # left, upper, upper left and upper right
-# Of |c| and c^2; and for each neighbour of |p| and of p^2 where p < 0 and p > 0, p the product.
-TOTALS = 2 + 3 * NEIGHBOURS
-COUNTS = 2 * NEIGHBOURS  # of negative and of positive products
 # The last phase a column earlier, the four, the first one a column later: so are the left and right
 # neighbours of four of them those that begin one earlier and later.
 SIGN_PHASES = 1 + PHASES + 1
-ALL = ~np.uint64(0)
 
 
 @row_kernel
@@ -37,31 +42,31 @@ def words(width: int) -> int:
 
 
 @row_kernel
-def wrap(rows: Floats, row: int, width: int) -> None:
+def wrap(rows: Rows, row: int, width: int) -> None:
     """Make a new row end with 0, and begin with its last column."""
-    length = rows.shape[2]
-    here = row * PHASES * length
-    fill_outside(rows, here, length, width, np.float32(0))
     last = width - 1
+    fill_outside(rows, row * PHASES * rows.shape[2], width, 0.0)
+    rows[row, width % PHASES, LEFT + width // PHASES] = 0
     rows[row, PHASES - 1, LEFT - 1] = rows[row, last % PHASES, LEFT + last // PHASES]
 
 
 @row_kernel
-def wrap_above(rows: Floats, row: int, width: int) -> None:
-    """Repeat a row's first column behind its last one, for the row below."""
-    rows[row, width % PHASES, LEFT + width // PHASES] = rows[row, 0, LEFT]
-
-
-@row_kernel
-def no_totals() -> Any:
-    """A vector of 0 for each of the totals."""
-    z = spread(np.float32(0))
+def no_totals(rows: Rows) -> Any:
+    """Vectors of 0 for |c| and c^2, and for each neighbour: |p|, p^2 where p < 0 and p > 0."""
+    z = spread(rows.dtype.type(0))
     return z, z, z, z, z, z, z, z, z, z, z, z, z, z
 
 
 @row_kernel
+def add_totals(totals: Any, sums: Doubles) -> None:
+    """Add totals to the sums of `iqa.brisque.features`."""
+    for k, vector in enumerate(totals):
+        sums[k if k < 2 else 4 + 5 * ((k - 2) // 3) + (k - 2) % 3] += sum_of(vector)
+
+
+@row_kernel
 def _add(t: Any, c: Any, other: Any) -> Any:
-    product, zero = c * other, spread(np.float32(0))
+    product, zero = c * other, alike(0.0, c)
     negative, positive = min(product, zero), max(product, zero)
     return t[0] + abs(product), t[1] + negative * negative, t[2] + positive * positive
 
@@ -74,25 +79,27 @@ def _add_column(t: Any, c: Any, left: Any, upper: Any, upper_left: Any, upper_ri
 
 
 @row_kernel
-def add_row(totals: Any, rows: Floats, row: int, above: int, width: int) -> Any:
-    """Add a row to the totals.
+def add_row(
+    totals: Any, rows: Rows, signs: Words, row: int, above: int, width: int, sums: Doubles
+) -> Any:
+    """Add a row and its products to the totals, and to the sums the counts of these.
 
     Args:
-        totals: vectors.
-        rows: of coefficients, `[K, PHASES, L]`.
+        totals: vectors, see `no_totals`.
+        rows: of coefficients.
+        signs: of the rows, see `note_signs`.
         row, above: which is the row, and which the one above.
         width: columns.
+        sums: `[22]` or more.
 
     Returns:
         the new totals.
     """
     t, like, length = totals, totals[0], rows.shape[2]
-    for j in range(LEFT, LEFT + of_phase(width, 0), LANES):
+    for j in range(LEFT, LEFT + of_phase(width, 0), count_of(like)):
         place, upper = row * PHASES * length + j, above * PHASES * length + j
-        left, upper_left = (
-            load(rows, place + 3 * length - 1, like),
-            load(rows, upper + 3 * length - 1, like),
-        )
+        left = load(rows, place + 3 * length - 1, like)
+        upper_left = load(rows, upper + 3 * length - 1, like)
         upper_right = load(rows, upper + 1, like)
         c = load_rows(rows, place, length, PHASES, like)
         a = load_rows(rows, upper, length, PHASES, like)
@@ -100,102 +107,53 @@ def add_row(totals: Any, rows: Floats, row: int, above: int, width: int) -> Any:
         t = _add_column(t, c[1], c[0], a[1], a[0], a[2])
         t = _add_column(t, c[2], c[1], a[2], a[1], a[3])
         t = _add_column(t, c[3], c[2], a[3], a[2], upper_right)
+    n = words(width)
+    note_signs(rows, signs, row, width)
+    _count(signs[row], signs[row], 0, n, sums[2:])
+    _count(signs[row], signs[above], n, n, sums[7:])
+    _count(signs[row], signs[above], 0, n, sums[12:])
+    _count(signs[row], signs[above], 2 * n, n, sums[17:])
+    end_above(rows, signs, row, width)
     return t
 
 
 @row_kernel
-def add_totals(totals: Any, scratch: Floats, sums: Doubles) -> None:
-    """Add vectors of float32 to those in float64, by way of `scratch`; both `[TOTALS * LANES]`."""
-    store_rows(scratch, 0, LANES, totals)
-    for k in range(len(sums)):
-        sums[k] += scratch[k]
+def note_signs(rows: Rows, signs: Words, row: int, width: int) -> None:
+    """Note which coefficients of a row are negative and which are not 0.
 
-
-@row_kernel
-def note_inside(width: int, inside: Words) -> None:
-    """Note which numbers of the four phases are columns of the image."""
-    n = words(width)
-    for phase in range(PHASES):
-        for k in range(n):
-            rest = of_phase(width, phase) - k * WORD
-            bits = ALL if rest >= WORD else (np.uint64(1) << np.uint64(rest)) - np.uint64(1)
-            inside[phase * n + k] = bits
-
-
-@row_kernel
-def note_signs(rows: Floats, row: int, width: int, some_zero: bool, signs: Words) -> None:
-    """Note which coefficients of a row are negative, and which are not 0.
-
-    Args:
-        rows, row: of coefficients, and which.
-        width: columns.
-        some_zero: some may be 0, otherwise none is taken for it.
-        signs: `[2, SIGN_PHASES * words(W)]` gets the bits.
+    `signs`, `[K, 2, SIGN_PHASES * words(W)]`, has a bit for each, first for the former.
     """
     n, length = words(width), rows.shape[2]
     for phase in range(-1, PHASES + 1):
-        column = (row * PHASES + phase % PHASES) * length + LEFT + phase // PHASES
+        place = (row * PHASES + phase % PHASES) * length + LEFT + phase // PHASES
         for k in range(n):
-            bit = (1 + phase) * n + k
-            signs[0, bit] = negative_bits(rows, column + k * WORD)
-            signs[1, bit] = nonzero_bits(rows, column + k * WORD) if some_zero else ALL
+            signs[row, 0, (1 + phase) * n + k] = negative_bits(rows, place + k * WORD)
+            signs[row, 1, (1 + phase) * n + k] = nonzero_bits(rows, place + k * WORD)
 
 
 @row_kernel
-def count_signs(
-    own: Words, above: Words, some_zero: bool, inside: Words, width: int, counts: Integers
-) -> None:
-    """Count the negative and the positive products of a row.
-
-    Args:
-        own, above: signs of the row and of the one above, see `note_signs`.
-        some_zero: some of either may be 0.
-        inside: see `note_inside`.
-        width: columns.
-        counts: `[COUNTS]`.
-    """
-    n = words(width)
-    _count(own, own, 0, some_zero, inside, width, counts[0:2])
-    _count(own, above, n, some_zero, inside, width, counts[2:4])
-    _count(own, above, 0, some_zero, inside, width, counts[4:6])
-    _count(own, above, 2 * n, some_zero, inside, width, counts[6:8])
+def end_above(rows: Rows, signs: Words, row: int, width: int) -> None:
+    """Make a row the one above: its first column is the right neighbour of its last one, too."""
+    first, last = rows[row, 0, LEFT], width - 1
+    rows[row, width % PHASES, LEFT + width // PHASES] = first
+    word = (1 + last % PHASES + 1) * words(width) + last // PHASES // WORD
+    bit = np.uint64(1) << np.uint64(last // PHASES % WORD)
+    if first < 0:
+        signs[row, 0, word] |= bit
+    if first != 0:
+        signs[row, 1, word] |= bit
 
 
 @row_kernel
-def _count(
-    own: Words,
-    other: Words,
-    first: int,
-    some_zero: bool,
-    inside: Words,
-    width: int,
-    counts: Integers,
-) -> None:
-    n = words(width)
+def _count(own: Words, other: Words, first: int, n: int, sums: Doubles) -> None:
+    """Count a row's negative and positive products; `first` is the word of the neighbours."""
     size = PHASES * n
-    one, another = own[0][n : n + size], other[0][first : first + size]
-    negative, products = 0, width
-    if some_zero:
-        products = 0
-        c, d = own[1][n : n + size], other[1][first : first + size]
-        for k in range(size):
-            both = c[k] & d[k] & inside[k]
-            negative += ones((one[k] ^ another[k]) & both)
-            products += ones(both)
-    else:
-        for k in range(size):
-            negative += ones((one[k] ^ another[k]) & inside[k])
-    counts[0] += negative
-    counts[1] += products - negative
-
-
-@row_kernel
-def moments(totals: Doubles, counts: Integers, out: Doubles) -> None:
-    """The 22 sums of `iqa.brisque.features` from totals and counts."""
-    for k in range(TOTALS):
-        total = 0.0
-        for lane in range(LANES):
-            total += totals[k * LANES + lane]
-        out[k if k < 2 else 4 + 5 * ((k - 2) // 3) + (k - 2) % 3] = total
-    for k in range(COUNTS):
-        out[2 + 5 * (k // 2) + k % 2] = counts[k]
+    signs, nonzero = own[0][n : n + size], own[1][n : n + size]
+    others, others_nonzero = other[0][first : first + size], other[1][first : first + size]
+    negative = products = 0
+    for k in range(size):
+        both = nonzero[k] & others_nonzero[k]
+        negative += ones((signs[k] ^ others[k]) & both)
+        products += ones(both)
+    sums[0] += negative
+    sums[1] += products - negative

@@ -1,9 +1,7 @@
 """MSCN coefficients: the 7x7 Gaussian window, down the columns first, then along the rows.
 
-Four rows at a time share what their windows down see and square. What these leave of a block of
-columns stays in the first-level cache: `[2 fields, 4 rows, 4 phases, LINE]`, of the pixels and
-their squares. The block begins at number `CACHE_LINE`, before and behind it is a vector of the
-blocks beside it.
+Four rows at a time share what their windows down see and square. What these leave, of the pixels
+and of their squares, lies as rows of pixels do.
 """
 
 from __future__ import annotations
@@ -14,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.load import CACHE_LINE, LANES, LEFT, MIDDLE, PHASES, ten_columns
+from iqa.brisque.cpu.load import LANES, LEFT, MIDDLE, PHASES, of_phase, ten_columns
 from iqa.brisque.features import FLAT, WINDOW
 from iqa.simd.jit import ordered_row_kernel
 from iqa.simd.lanes import (
     alike,
+    between,
     bits_below,
     count_of,
     load,
@@ -27,21 +26,18 @@ from iqa.simd.lanes import (
     minus,
     spread,
     squared,
-    store,
     store_rows,
+    sum_of,
     zero_below,
 )
 
 Floats = NDArray[np.float32]
-Real = NDArray[Any]  # float32, or float64 where a pixel needs it
+Doubles = NDArray[np.float64]
+Real = NDArray[Any]  # float32, or float64 where a pixel or a tie needs it
 
 RADIUS = len(WINDOW) // 2
 ROWS = 4
-BLOCK = 112  # numbers of a phase at most: larger blocks leave the first-level cache
-LINE = CACHE_LINE + BLOCK + CACHE_LINE
-ROW = PHASES * LINE
-FIELD = ROWS * ROW
-BLURRED = (2, ROWS, PHASES, LINE)
+FIELDS = 2  # pixels and their squares
 
 # Weights from the outside to the middle. The window down is in units of its middle weight, which
 # saves a multiplication; the one along makes up for it.
@@ -59,22 +55,18 @@ NEAR_VARIANCE = np.float32(0.05)
 NEAR_RATIO = NEAR_VARIANCE / NEAR_DIFFERENCE
 
 
-class Block(NamedTuple):
-    """Columns of a row of which windows are made at a time.
+class Lines(NamedTuple):
+    """What rows of coefficients are made by means of.
 
     Attributes:
-        first: number of each phase that it begins with.
-        before: numbers of the block before, 0 if there is none.
-        size: numbers, in whole vectors.
-        rest: numbers of phase 0 from `first` on that are columns of the image.
-        level: taken from every pixel, which makes squares small; the same for all blocks of a row.
+        blurred: float32 `[FIELDS, ROWS, PHASES, L]`, windows down the columns.
+        exact: the same in float64.
+        near: bool `[L]`, which vectors of the phases have a pixel that needs float64.
     """
 
-    first: int
-    before: int
-    size: int
-    rest: int
-    level: float
+    blurred: Floats
+    exact: Doubles
+    near: NDArray[np.bool_]
 
 
 # Every term of a window is one fused multiply-add; the small ones first, which rounds less.
@@ -87,14 +79,7 @@ def _down(w: Any, a: Any) -> Any:
 
 @ordered_row_kernel
 def blur_down(
-    pixels: Floats,
-    at: Any,
-    first: int,
-    last: int,
-    level: float,
-    taps: Real,
-    blurred: Real,
-    place: int,
+    pixels: Floats, at: Any, first: int, last: int, level: float, taps: Real, blurred: Real
 ) -> None:
     """Windows down some columns, of four rows.
 
@@ -104,48 +89,25 @@ def blur_down(
         first, last: numbers of each phase, `last` exclusive.
         level: taken from every pixel, which makes squares small.
         taps: `DOWN` or `DOWN_32`.
-        blurred, place: `BLURRED`, of the same type, and where in its lines number `first` goes.
+        blurred: see `Lines`, of the same type.
     """
     w = spread(taps[0]), spread(taps[1]), spread(taps[2])
     middle, length = alike(level, w[0]), pixels.shape[2]
+    row = PHASES * blurred.shape[3]
     for phase in range(PHASES):
-        start, out = phase * length + LEFT + first, phase * LINE + place
-        for j in range(0, last - first, count_of(middle)):
+        start, out = phase * length + LEFT, phase * blurred.shape[3] + LEFT
+        for j in range(first, last, count_of(middle)):
             a = minus(load_at(pixels, at, start + j, middle), middle)
             windows = _down(w, a), _down(w, a[1:]), _down(w, a[2:]), _down(w, a[3:])
-            store_rows(blurred, out + j, ROW, windows)
+            store_rows(blurred, out + j, row, windows)
             a = squared(a)
             windows = _down(w, a), _down(w, a[1:]), _down(w, a[2:]), _down(w, a[3:])
-            store_rows(blurred, FIELD + out + j, ROW, windows)
-
-
-@ordered_row_kernel
-def blur_block(pixels: Floats, at: Any, block: Block, blurred: Floats) -> None:
-    """Windows down a block of columns and a vector on either side; blocks go from left to right.
-
-    What a block shares with the one before is kept. The arguments are those of `blur_down`.
-    """
-    begin, end, like = 0, block.size, spread(MIDDLE)
-    if block.before == 0:
-        _blacken(blurred, CACHE_LINE - 1, block.level)
-    else:
-        begin = LANES
-        for line in range(CACHE_LINE, 2 * FIELD, LINE):
-            last = load(blurred, line + block.before - LANES, like)
-            behind = load(blurred, line + block.before, like)
-            store(blurred, line - LANES, last)
-            store(blurred, line, behind)
-    if block.rest > block.size:
-        end += LANES
-    else:
-        _blacken(blurred, CACHE_LINE + block.size, block.level)
-    start, stop, place = block.first + begin, block.first + end, CACHE_LINE + begin
-    blur_down(pixels, at, start, stop, block.level, DOWN_32, blurred, place)
+            store_rows(blurred, ROWS * row + out + j, row, windows)
 
 
 @ordered_row_kernel
 def _blacken(blurred: Floats, place: int, level: float) -> None:
-    """Windows down a column outside of the image, at a place in all lines."""
+    """Windows down a column outside of the image."""
     weight, black = 1 + 2 * (DOWN_32[0] + DOWN_32[1] + DOWN_32[2]), -MIDDLE - level
     for row in range(ROWS):
         for phase in range(PHASES):
@@ -159,9 +121,11 @@ def _along(w: Any, a: Any) -> Any:
 
 
 @ordered_row_kernel
-def _windows_along(w: Any, blurred: Real, place: int) -> Any:
-    """Windows of a vector of each phase; `place` is that of phase 0."""
-    a = ten_columns(blurred, place, LINE, w[0])
+def _windows_along(w: Any, blurred: Real, field: int, row: int, j: int) -> Any:
+    """Windows of a vector of each phase, from number `j` on."""
+    length = blurred.shape[3]
+    place = (field * ROWS + row) * PHASES * length + LEFT + j
+    a = ten_columns(blurred, place, length, w[0])
     return _along(w, a), _along(w, a[1:]), _along(w, a[2:]), _along(w, a[3:])
 
 
@@ -194,60 +158,56 @@ def _coefficients(differences: Any, variances: Any) -> Any:
 
 @ordered_row_kernel
 def coefficients_along(
-    blurred: Floats,
-    row: int,
-    pixels: Floats,
-    centre: int,
-    block: Block,
-    out: Floats,
-    place: int,
-) -> int:
-    """Coefficients of a row of a block.
+    lines: Lines, i: int, pixels: Floats, centre: int, width: int, level: float, out: Real,
+    place: int, rounding: Doubles,
+) -> None:  # fmt: skip
+    """Coefficients of a row.
 
     Args:
-        blurred: see `blur_block`.
-        row: which of the four.
-        pixels, centre: where the block begins in this row.
-        block: which one.
-        out, place: `[K, PHASES, L]`, and where in it the coefficients go.
-
-    Returns:
-        a bit for each vector of four phases in which a pixel is too near to its mean, or to those
-        around.
+        lines: windows down; `near` gets what has a pixel too near to its mean, or to those around.
+        i: which of the four.
+        pixels, centre: where the row begins.
+        width: columns.
+        level: what was taken from every pixel.
+        out, place: `[K, PHASES, L]`, and where in it the row goes.
+        rounding: see `coefficients`.
     """
     w = spread(ALONG_32[0]), spread(ALONG_32[1]), spread(ALONG_32[2]), spread(ALONG_32[3])
-    middle, ratio, limit = alike(block.level, w[0]), spread(NEAR_RATIO), spread(NEAR_VARIANCE)
-    near, length = 0, pixels.shape[2]
-    for j in range(0, block.size, LANES):
-        at = row * ROW + CACHE_LINE + j
-        mean = _windows_along(w, blurred, at)
-        v = _variances(mean, _windows_along(w, blurred, FIELD + at))
+    middle, scale, limit = alike(level, w[0]), spread(NEAR_RATIO), spread(NEAR_VARIANCE)
+    one, nothing, length = alike(1.0, w[0]), alike(0.0, w[0]), pixels.shape[2]
+    numbers, total = of_phase(width, 0), nothing
+    for j in range(0, numbers, LANES):
+        mean = _windows_along(w, lines.blurred, 0, i, j)
+        v = _variances(mean, _windows_along(w, lines.blurred, 1, i, j))
         d = _differences(pixels, centre + j, length, middle, mean)
         store_rows(out, place + j, length, _coefficients(d, v))
         difference = min(min(abs(d[0]), abs(d[1])), min(abs(d[2]), abs(d[3])))
         variance = min(min(v[0], v[1]), min(v[2], v[3]))
-        found = np.int64(bits_below(min(ratio * difference, variance), limit))
-        if j + LANES > block.rest:
-            found &= (1 << (block.rest - j)) - 1
+        found = np.int64(bits_below(min(scale * difference, variance), limit))
+        if j + LANES > numbers:
+            found &= (1 << (numbers - j)) - 1
         if found != 0:
-            near |= 1 << (j // LANES)
-    return near
+            lines.near[j // LANES] = True
+        elif i == 0:
+            ratio = mean[0] / (math.sqrt(v[0]) + one)
+            fourth = ratio * ratio * ratio * ratio
+            total = total + between(0, numbers - j, fourth, nothing)
+    rounding[0] += sum_of(total)
 
 
 @ordered_row_kernel
 def exact_along(
-    blurred: NDArray[np.float64], row: int, pixels: Floats, centre: int, out: Floats, place: int
+    lines: Lines, i: int, pixels: Floats, centre: int, first: int, last: int, out: Real, place: int
 ) -> None:
-    """Coefficients of a vector of each phase in float64, where a difference that should be 0 is 0.
+    """Some coefficients of a row in float64, where a difference that should be 0 is 0.
 
-    The arguments are those of `coefficients_along`, at level 0.
+    The arguments are those of `coefficients_along`, at level 0, and of `blur_down`.
     """
     w = spread(ALONG[0]), spread(ALONG[1]), spread(ALONG[2]), spread(ALONG[3])
     nothing, flat, length = spread(0.0), spread(FLAT), pixels.shape[2]
-    for j in range(0, LANES, count_of(nothing)):
-        at = row * ROW + CACHE_LINE + j
-        mean = _windows_along(w, blurred, at)
-        v = _variances(mean, _windows_along(w, blurred, FIELD + at))
+    for j in range(first, last, count_of(nothing)):
+        mean = _windows_along(w, lines.exact, 0, i, j)
+        v = _variances(mean, _windows_along(w, lines.exact, 1, i, j))
         d = _differences(pixels, centre + j, length, nothing, mean)
         d = (
             zero_below(d[0], flat),
@@ -256,3 +216,48 @@ def exact_along(
             zero_below(d[3], flat),
         )
         store_rows(out, place + j, length, _coefficients(d, v))
+
+
+@ordered_row_kernel
+def _level(pixels: Floats, place: int, count: int) -> float:
+    """The whole grey level nearest to the mean of some pixels of a phase."""
+    nothing = total = spread(np.float32(0))
+    for j in range(0, count, LANES):
+        total = total + between(0, count - j, load(pixels, place + j, nothing), nothing)
+    return np.rint(sum_of(total) / np.float32(count))
+
+
+@ordered_row_kernel
+def coefficients(
+    pixels: Floats, at: Any, width: int, rows: int, lines: Lines, out: Real, place: int,
+    rounding: Doubles,
+) -> None:  # fmt: skip
+    """Coefficients of up to four rows; of type float64 they are all computed in it.
+
+    Args:
+        pixels, at: see `blur_down`.
+        width: columns.
+        rows: how many.
+        lines: see `Lines`; none is near.
+        out, place: `[K, PHASES, L]` get them, from place `place` on.
+        rounding: a sum that gets `(m / (s + 1))^4` of every fourth pixel of the first row, m its
+            local mean less the level, s its local deviation: see `join.precision`.
+    """
+    exact, numbers, length = out.itemsize == 8, of_phase(width, 0), pixels.shape[2]
+    if exact:
+        lines.near[0], step = True, numbers
+    else:
+        level, step = _level(pixels, at[RADIUS] + LEFT, numbers), LANES
+        _blacken(lines.blurred, LEFT - 1, level)
+        _blacken(lines.blurred, LEFT + (numbers + LANES - 1) // LANES * LANES, level)
+        blur_down(pixels, at, 0, numbers, level, DOWN_32, lines.blurred)
+        for i in range(rows):
+            centre, own = at[RADIUS + i] + LEFT, place + i * PHASES * length + LEFT
+            coefficients_along(lines, i, pixels, centre, width, level, out, own, rounding)
+    for first in range(0, numbers, step):
+        if lines.near[first // LANES]:
+            lines.near[first // LANES] = False
+            blur_down(pixels, at, first - 1, first + step + 1, 0.0, DOWN, lines.exact)
+            for i in range(rows):
+                centre, own = at[RADIUS + i] + LEFT, place + i * PHASES * length + LEFT
+                exact_along(lines, i, pixels, centre, first, first + step, out, own)
