@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.images import Image
-from iqa.ms_ssim.cpu.terms import terms
+from iqa.images import Image, row_major
+from iqa.ms_ssim.cpu.layout import MOST_COLUMNS, layout
+from iqa.ms_ssim.cpu.sweep import buffers, sweep
 from iqa.ms_ssim.pooling import SCALES, pool
+from iqa.parallel import parallel_map
+
+Array = NDArray[np.float64]
 
 # An error in a term makes more of the score the smaller the term is.
 SMALL_TERM = 0.06
@@ -18,7 +24,17 @@ SMALL_TERM = 0.06
 TOLERANCE = 6.0
 
 
-def rows(items: Sequence[tuple[Image, ...]], threads: int | None) -> NDArray[np.float64]:
+class _Memory(threading.local):
+    """This thread's buffers."""
+
+    def __init__(self) -> None:
+        self.buffers = buffers(MOST_COLUMNS, SCALES)
+
+
+_memory = _Memory()
+
+
+def rows(items: Sequence[tuple[Image, ...]], threads: int | None) -> Array:
     """Score and the five scales' terms `[N, 6]`; see `iqa.metric.CpuKernel`."""
     found = terms(items, SCALES, TOLERANCE, threads)
     delicate = [index for index, own in enumerate(found) if np.abs(own).min() < SMALL_TERM]
@@ -29,3 +45,38 @@ def rows(items: Sequence[tuple[Image, ...]], threads: int | None) -> NDArray[np.
     for row, own in zip(out, found, strict=True):
         row[0], row[1:] = pool(own)
     return out
+
+
+def terms(
+    pairs: Sequence[tuple[Image, ...]], scales: int, tolerance: float, threads: int | None
+) -> list[Array]:
+    """Mean contrast-structure `[S, C]` of each scale and channel; the last row is mean SSIM.
+
+    A pair's bits depend on nothing but the pair.
+
+    Args:
+        pairs: uint8 images `[H, W, C]`, two of the same shape, with sides of at least 11 at the
+            coarsest scale.
+        scales: S, at most 5.
+        tolerance: see `sweep`; negative for float64 throughout.
+        threads: at most so many (None: as many as there are cores).
+    """
+    tasks: list[tuple[Any, ...]] = []
+    losses = []
+    layouts = [layout(*reference.shape[:2], scales) for reference, _ in pairs]
+    for (reference, distorted), (rows, strips, _) in zip(pairs, layouts, strict=True):
+        _, width, channels = reference.shape
+        x, y = row_major(reference), row_major(distorted)
+        own = np.empty((len(strips), channels, scales))
+        losses.append(own)
+        for strip, of_strip in zip(strips, own, strict=True):
+            for channel in range(channels):
+                plane = strip.start * channels + channel, width * channels, channels
+                out = of_strip[channel]
+                tasks.append((x, y, plane, rows, strip.columns, strip.windows, tolerance, out))
+
+    parallel_map(lambda task: sweep(_memory.buffers, *task), tasks, threads)
+    return [
+        1 - np.add.reduce(own).T / windows
+        for own, (_, _, windows) in zip(losses, layouts, strict=True)
+    ]

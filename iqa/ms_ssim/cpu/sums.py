@@ -18,6 +18,7 @@ from iqa.ms_ssim.cpu.window import (
     FIELD,
     LINE,
     MARGIN,
+    SPAN,
     Real,
     blur_along,
     blur_down,
@@ -26,7 +27,7 @@ from iqa.ms_ssim.cpu.window import (
 )
 from iqa.ms_ssim.pooling import C1, C2
 from iqa.simd.jit import block_kernel, row_kernel
-from iqa.simd.lanes import alike, between, count_of, sum_of
+from iqa.simd.lanes import alike, between, count_of, load_rows, sum_of
 
 
 @block_kernel
@@ -57,19 +58,24 @@ def add_up(
     w, gain = weights(taps), gain_of(taps)
     like = w[0]
     total = risks = 0.0
-    blur_down(ring, bands, 0, w, tile)
-    for run in range(-(-columns // RUN)):
+    for run in range(-1, -(-columns // RUN)):
         left = columns - run * RUN
         if left + MARGIN > RUN:
             blur_down(ring, bands, run + 1, w, tile)
+        if run < 0:
+            continue
         for lane in range(0, LANES, count_of(like)):
             lost = risk = alike(0.0, like)
+            place = run % 2 * LANES + lane
+            blur_along(rows, place, w, tile)
             for row in range(rows[0], rows[1]):
-                at = row * LINE + run % 2 * LANES + lane
-                mean_u = blur_along(w, tile, at)
-                var_u = _variances(mean_u, blur_along(w, tile, at + FIELD), gain)
-                mean_v = blur_along(w, tile, at + 2 * FIELD)
-                var_v = _variances(mean_v, blur_along(w, tile, at + 3 * FIELD), gain)
+                at = row * LINE + place
+                mean_u = load_rows(tile, at, SPAN, PHASES, like)
+                square_u = load_rows(tile, at + FIELD, SPAN, PHASES, like)
+                mean_v = load_rows(tile, at + 2 * FIELD, SPAN, PHASES, like)
+                square_v = load_rows(tile, at + 3 * FIELD, SPAN, PHASES, like)
+                var_u = _variances(mean_u, square_u, gain)
+                var_v = _variances(mean_v, square_v, gain)
                 losses = _contrast_losses(var_u, var_v, gain)
                 if centres is not None:
                     losses = _ssim_losses(losses, mean_u, mean_v, centres, gain)

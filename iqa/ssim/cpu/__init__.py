@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.images import Image
-from iqa.ms_ssim.cpu.terms import terms
+from iqa.ms_ssim.cpu import terms
 
 # As MS-SSIM's. Of 276 pairs, 60 of them made to be delicate, the worst was 3.2e-7 off.
 TOLERANCE = 6.0

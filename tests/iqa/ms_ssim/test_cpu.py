@@ -16,7 +16,7 @@ from skimage import data
 import iqa
 from iqa.images import Image
 from iqa.ms_ssim import cpu, reference
-from iqa.ms_ssim.cpu.terms import terms
+from iqa.ms_ssim.cpu import terms
 from iqa.ms_ssim.pooling import pool
 from perf.baselines.piq_offline import piq
 
