@@ -96,8 +96,8 @@ def blur_along(rows: tuple[int, int], place: int, w: Any, tile: Real) -> None:
     """Blur some rows of a tile along: windows that begin in the vectors at `place` of each phase.
 
     The sums take the place of what the tile had there. That each field has a loop of its own makes
-    MS-SSIM a tenth faster with AVX2, whose 16 registers hold one field's sums, and at most 3% slower
-    with AVX-512.
+    MS-SSIM a tenth faster with AVX2, whose 16 registers hold one field's sums, and at most 3%
+    slower with AVX-512.
     """
     for field in range(FIELDS):
         for row in range(rows[0], rows[1]):
