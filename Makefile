@@ -2,8 +2,11 @@
 PYTHON ?= python3
 ARGS ?=
 VENV := .venv
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder -v
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -v
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check --no-warn-conflicts
+
+# The tests start hundreds of processes, each of which would compile all modules for itself.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: serve test check lint bench soak clean
 

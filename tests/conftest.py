@@ -12,10 +12,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from coverage import Coverage
+
+from tests.turn import turn_to_start
 
 START_PATIENCE = 240  # seconds; a first start compiles the kernels
+READY = "Try:"  # what the launcher prints as soon as everything answers
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,10 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def launch(
+def start(
     log: Path, *options: str, wrapper: Sequence[str] = (), prelude: str = "", **environment: str
 ) -> RunningService:
-    """Run `iqa-serve` on free ports; does not wait for it.
+    """Run `iqa-serve` on free ports until everything answers, or until it has ended.
 
     Args:
         log: gets what it prints.
@@ -70,24 +75,26 @@ def launch(
     command = [sys.executable, "-c", code]
     command += [f"--port={gateway}", "--host=127.0.0.1", f"--triton-http-port={http}"]
     command += [f"--triton-grpc-port={grpc}", f"--triton-metrics-port={metrics}", *options]
-    with log.open("wb") as output:
+    with turn_to_start(), log.open("wb") as output:
         process = subprocess.Popen(
             [*wrapper, *command],
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment},
         )
+        end = time.monotonic() + START_PATIENCE
+        while READY not in log.read_text() and process.poll() is None:
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.1)
     addresses = (f"127.0.0.1:{port}" for port in (grpc, http, metrics))
     return RunningService(f"http://127.0.0.1:{gateway}", *addresses, process, log)
 
 
-def wait_until_ready(service: RunningService) -> None:
-    """Wait for the line with which the launcher says that everything answers."""
-    end = time.monotonic() + START_PATIENCE
-    while "Try:" not in service.log.read_text():
-        assert service.process.poll() is None, service.log.read_text()
-        assert time.monotonic() < end, service.log.read_text()
-        time.sleep(0.1)
+def launch(log: Path, *options: str, **settings: Any) -> RunningService:
+    """A service that answers, see `start`."""
+    service = start(log, *options, **settings)
+    assert READY in log.read_text(), log.read_text()
+    return service
 
 
 def stop(service: RunningService) -> int:
@@ -97,11 +104,10 @@ def stop(service: RunningService) -> int:
 
 
 @contextmanager
-def running(log: Path, *options: str, **environment: str) -> Iterator[RunningService]:
-    """A service while the block runs, see `launch`; it must end well."""
-    service = launch(log, *options, **environment)
+def running(log: Path, *options: str, **settings: Any) -> Iterator[RunningService]:
+    """A service while the block runs, see `start`; it must end well."""
+    service = launch(log, *options, **settings)
     try:
-        wait_until_ready(service)
         yield service
     finally:
         assert stop(service) == 0
@@ -132,7 +138,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
 
 
-def _folder(item: pytest.Item) -> str:
+def _folder(item: pytest.Item | pytest.FixtureRequest) -> str:
     return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
@@ -146,6 +152,26 @@ def _turn(item: pytest.Item) -> int:
 def pytest_collection_finish() -> None:
     """Leave the environment as it was."""
     del os.environ["TRITON_INTERPRET"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def measured(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Coverage is of a package's own tests and of processes: others would only take twice as long.
+
+    Where it is measured, Python is that much slower.
+    """
+    stopped = []
+    while (measuring := Coverage.current()) and not _of_a_package(request, measuring):
+        measuring.stop()
+        stopped.append(measuring)
+    yield
+    for measuring in reversed(stopped):
+        measuring.start()
+
+
+def _of_a_package(request: pytest.FixtureRequest, measuring: Coverage) -> bool:
+    packages = measuring.get_option("run:source")
+    return isinstance(packages, list) and _folder(request) in packages
 
 
 @pytest.fixture(scope="session")

@@ -138,7 +138,7 @@ def bombs() -> Iterator[Entry]:
         "JPEG of thousands of scans behind a marker without length", padded, "invalid_image"
     )
     plain = encoded(photograph(), "JPEG")
-    segments = files.jpeg_segments(*[(COMMENT, b"")] * 2_000_000, of=plain)
+    segments = plain[:2] + files.jpeg_segment(COMMENT, b"") * 2_000_000 + plain[2:]
     yield Entry("JPEG of two million segments", segments, "invalid_image")
     claims = [(tag, files.UNDEFINED, 60_000, 8) for tag in range(40_000, 45_000)]
     segments = files.jpeg_segments((APP1, b"Exif\0\0" + files.exif(claims)), of=plain)

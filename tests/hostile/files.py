@@ -43,11 +43,13 @@ def encoded(image: Image.Image | Pixels, kind: str, **options: object) -> bytes:
 
 
 def zeros(count: int) -> bytes:
-    """So many zero bytes, deflated; they are never all in memory."""
-    deflate = zlib.compressobj(9)
-    block = bytes(1 << 20)
-    whole = b"".join(deflate.compress(block) for _ in range(count >> 20))
-    return whole + deflate.compress(bytes(count % (1 << 20))) + deflate.flush()
+    """So many zero bytes, a power of two, deflated: of many, a block that repeats."""
+    size = min(count, 1 << 24)
+    deflate = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    block = deflate.compress(bytes(size)) + deflate.flush(zlib.Z_FULL_FLUSH)
+    end = deflate.flush()
+    checksum = (count % 65521) << 16 | 1  # Adler's, of zeros
+    return b"\x78\xda" + block * (count // size) + end + struct.pack(">I", checksum)
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -164,13 +166,14 @@ def arithmetic_jpeg(pixels: Pixels, *, progressive: bool = False) -> bytes:
         return file.read()
 
 
+def jpeg_segment(marker: int, content: bytes) -> bytes:
+    """A segment of a JPEG."""
+    return bytes([0xFF, marker]) + struct.pack(">H", 2 + len(content)) + content
+
+
 def jpeg_segments(*segments: tuple[int, bytes], of: bytes) -> bytes:
     """The JPEG `of` with more segments (marker, content) before its others."""
-    written = (
-        bytes([0xFF, marker]) + struct.pack(">H", 2 + len(content)) + content
-        for marker, content in segments
-    )
-    return of[:2] + b"".join(written) + of[2:]
+    return of[:2] + b"".join(jpeg_segment(*segment) for segment in segments) + of[2:]
 
 
 def exif(entries: Iterable[tuple[int, int, int, int]], tail: bytes = b"") -> bytes:

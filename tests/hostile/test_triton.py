@@ -20,7 +20,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 import iqa
 from perf.load.faults import members
-from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.conftest import RunningService, running
 from tests.hostile.corpus import noise, photograph
 from tests.hostile.files import encoded
 from tests.hostile.test_files import BRISQUE
@@ -187,33 +187,29 @@ def test_what_triton_does_not_survive_costs_errors_but_no_wrong_score(tmp_path: 
     that it has batched with it. Of sides whose product overflows to the number of bytes that are
     there it dies.
     """
-    service = launch(tmp_path / "log", "--workers=1", "--metrics=brisque")
     file = {"image": encoded(photograph(), "PNG")}
-    try:
-        wait_until_ready(service)
-        with httpx.Client(base_url=service.url, timeout=PATIENCE) as client:
-            expected = client.post(BRISQUE, files=file).json()
+    with (
+        running(tmp_path / "log", "--workers=1", "--metrics=brisque") as service,
+        httpx.Client(base_url=service.url, timeout=PATIENCE) as client,
+    ):
+        expected = client.post(BRISQUE, files=file).json()
 
-            def ask(_: int) -> str | None:
-                """None for the right score, else the code of the problem."""
-                answer = client.post(BRISQUE, files=file).json()
-                return None if answer == expected else answer["code"]
+        def ask(_: int) -> str | None:
+            """None for the right score, else the code of the problem."""
+            answer = client.post(BRISQUE, files=file).json()
+            return None if answer == expected else answer["code"]
 
-            with ThreadPoolExecutor(8) as pool:
-                bad = [
-                    pool.submit(by_grpc, service, [Tensor((0, SIDE, SIDE, 1))]) for _ in range(8)
-                ]
-                codes = set(pool.map(ask, range(64)))
-            assert None in codes
-            assert codes <= {None, "backend_unavailable"}
-            assert all(isinstance(error.result(), str) for error in bad)
-            assert ask(0) is None
+        with ThreadPoolExecutor(8) as pool:
+            bad = [pool.submit(by_grpc, service, [Tensor((0, SIDE, SIDE, 1))]) for _ in range(8)]
+            codes = set(pool.map(ask, range(64)))
+        assert None in codes
+        assert codes <= {None, "backend_unavailable"}
+        assert all(isinstance(error.result(), str) for error in bad)
+        assert ask(0) is None
 
-            assert isinstance(by_grpc(service, [Tensor((1, 2**62, 4, 1), b"")]), str)
-            recovered = time.monotonic() + RECOVERY
-            while (code := ask(0)) is not None:
-                assert code in ("backend_unavailable", "deadline_exceeded")
-                assert time.monotonic() < recovered
-                time.sleep(0.1)
-    finally:
-        assert stop(service) == 0
+        assert isinstance(by_grpc(service, [Tensor((1, 2**62, 4, 1), b"")]), str)
+        recovered = time.monotonic() + RECOVERY
+        while (code := ask(0)) is not None:
+            assert code in ("backend_unavailable", "deadline_exceeded")
+            assert time.monotonic() < recovered
+            time.sleep(0.1)

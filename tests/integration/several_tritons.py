@@ -22,6 +22,7 @@ from PIL import Image
 
 from iqa.catalogue import metric
 from tests.deploy.commands import ROOT
+from tests.turn import turn_to_start
 
 SITE = Path(sysconfig.get_path("purelib"))
 WHEEL = SITE / "pytriton/tritonserver"
@@ -121,7 +122,8 @@ class Triton:
             "LD_LIBRARY_PATH": str(SITE / "nvidia_pytriton.libs"),
             "PATH": f"{bin_folder}:{os.environ['PATH']}",
         }
-        with (self.folder / f"{self.host}-{self.port}.log").open("ab") as log:
+        path = self.folder / f"{self.host}-{self.port}.log"
+        with turn_to_start(), path.open("ab") as log:
             self.process = subprocess.Popen(
                 [server, *arguments],
                 env=environment,
@@ -129,7 +131,7 @@ class Triton:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_until_ok(f"http://{self.host}:{self.port}/v2/health/ready", self.process)
+            wait_until_ok(f"http://{self.host}:{self.port}/v2/health/ready", self.process)
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""

@@ -24,7 +24,7 @@ from decoding import CONTRACT, RULES
 from iqa import catalogue
 from iqa.brisque import regressor
 from iqa.catalogue import METRICS
-from tests.conftest import RunningService, launch, stop
+from tests.conftest import RunningService, running
 
 RANDOM = np.random.default_rng(11)
 BRISQUE, MS_SSIM = "/api/v1/iqa/nr/brisque/", "/api/v1/iqa/fr/ms-ssim/"
@@ -361,17 +361,10 @@ async def test_a_burst_of_mixed_sizes_is_batched_and_each_gets_its_own_score(
 
 
 def test_without_a_backend_and_for_what_never_fits_it_says_so(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    alone = launch(log, "--workers=1", "--triton-url=127.0.0.1:9", IQA_MAX_MEGAPIXELS="1")
-    try:
+    nowhere = ("--workers=1", "--triton-url=127.0.0.1:9")
+    with running(tmp_path / "log", *nowhere, IQA_MAX_MEGAPIXELS="1") as alone:
         picture = {"image": png(photograph())}
         with httpx.Client(base_url=alone.url, timeout=60) as client:
-            while True:
-                try:
-                    client.get("/healthz")
-                    break
-                except httpx.ConnectError:
-                    assert alone.process.poll() is None, log.read_text()
             answer = client.post(BRISQUE, files=picture)
             assert_problem(answer, 503, "backend_unavailable")
             assert_problem(client.get("/readyz"), 503, "backend_unavailable")
@@ -379,5 +372,3 @@ def test_without_a_backend_and_for_what_never_fits_it_says_so(tmp_path: Path) ->
             answer = client.post(f"{BRISQUE}batch/", files=batch)
             assert_problem(answer, 413, "too_many_pixels")
             assert "retry-after" not in answer.headers
-    finally:
-        assert stop(alone) == 0

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from perf.load.pictures import picture_set
-from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.conftest import RunningService, running
 from tests.integration.otlp import Collector, Span, collector
 
 BRISQUE = "/api/v1/iqa/nr/brisque/"
@@ -32,8 +32,8 @@ def image() -> bytes:
 
 @pytest.fixture(scope="module")
 def traces() -> Iterator[Collector]:
-    with collector() as running:
-        yield running
+    with collector() as listening:
+        yield listening
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,9 @@ def traced(tmp_path_factory: pytest.TempPathFactory, traces: Collector) -> Itera
         "OTEL_SERVICE_NAME": "shop",
         "OTEL_BSP_SCHEDULE_DELAY": "100",  # milliseconds until spans are sent
     }
-    running = launch(log, "--workers=1", "--metrics=brisque", "--log-level=info", **variables)
-    try:
-        wait_until_ready(running)
-        yield running
-    finally:
-        assert stop(running) == 0
+    options = ("--workers=1", "--metrics=brisque", "--log-level=info")
+    with running(log, *options, **variables) as service:
+        yield service
 
 
 def names(traces: Collector, trace: str) -> set[str]:
@@ -143,15 +140,10 @@ def test_what_the_caller_does_not_sample_and_probes_are_traced_nowhere(
 
 def test_a_collector_that_is_gone_holds_nobody_up(tmp_path: Path, image: bytes) -> None:
     nobody = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
-    service = launch(
-        tmp_path / "log", "--workers=1", "--metrics=brisque", "--drain-seconds=5", **nobody
-    )
-    try:
-        wait_until_ready(service)
+    options = ("--workers=1", "--metrics=brisque", "--drain-seconds=5")
+    with running(tmp_path / "log", *options, **nobody) as service:
         for _ in range(20):
             assert httpx.post(service.url + BRISQUE, files={"image": image}).status_code == 200
-    finally:
-        assert stop(service) == 0
     assert "killed" not in service.log.read_text()
 
 
@@ -173,10 +165,7 @@ def test_the_standard_variables_turn_it_off(
 ) -> None:
     before = len(traces.spans)
     variables |= {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    front = launch(tmp_path / "log", "--workers=1", f"--triton-url={traced.grpc}", **variables)
-    try:
-        wait_until_ready(front)
+    options = ("--workers=1", f"--triton-url={traced.grpc}")
+    with running(tmp_path / "log", *options, **variables) as front:  # its end sends what is left
         assert httpx.post(front.url + BRISQUE, files={"image": image}).status_code == 200
-    finally:
-        assert stop(front) == 0  # which sends what is left
     assert traces.spans[before:] == []

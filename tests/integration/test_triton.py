@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 import iqa
-from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.conftest import RunningService, running
 
 RANDOM = np.random.default_rng(3)
 Pixels = NDArray[np.uint8]
@@ -149,15 +149,12 @@ def test_a_ragged_burst_is_batched_and_only_the_bad_ones_fail(service: RunningSe
 
 
 def test_scoring_leaves_no_traceback_in_tritons_log(tmp_path: Path) -> None:
-    service = launch(tmp_path / "log", "--workers=1", "--metrics=brisque", "--log-level=debug")
-    try:
-        wait_until_ready(service)
+    options = ("--workers=1", "--metrics=brisque", "--log-level=debug")
+    with running(tmp_path / "log", *options) as service:
         client = tritonclient.grpc.InferenceServerClient(service.grpc)
         for picture in (noise(1, 64, 80, 3), noise(1, 15, 15, 3)):
             with suppress(InferenceServerException):  # the second is too small
                 infer(tritonclient.grpc, client, "brisque", IMAGE=picture)
-    finally:
-        assert stop(service) == 0
     log = service.log.read_text()
     assert "successfully loaded 'brisque'" in log  # Triton's own lines are there
     assert "Traceback" not in log

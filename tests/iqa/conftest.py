@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from coverage import Coverage
 from triton.runtime.interpreter import InterpretedFunction
 
 
@@ -38,13 +37,7 @@ def interpreted() -> Iterator[None]:
 
 @pytest.fixture(scope="package", autouse=True)
 def not_measured() -> Iterator[None]:
-    """Coverage is not of `iqa`, and measuring the interpreter makes it several times slower."""
-    stopped = []
-    while measuring := Coverage.current():
-        measuring.stop()
-        stopped.append(measuring)
+    """Coverage is not of `iqa`, and would make processes that are started here slower."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # of processes started here
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         yield
-    for measuring in reversed(stopped):
-        measuring.start()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import RunningService, launch, wait_until_ready
+from tests.conftest import RunningService, launch
 
 pytestmark = pytest.mark.server
 
@@ -35,7 +35,6 @@ def half_uploaded(folder: Path, *options: str) -> Iterator[tuple[RunningService,
         folder / "log", "--workers=1", "--triton-url=127.0.0.1:9", *options, **patience
     )
     try:
-        wait_until_ready(service)
         host, port = service.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=60) as connection:
             connection.sendall(HEAD + BODY[:20])

@@ -29,13 +29,15 @@ from tests.conftest import (
     free_ports,
     launch,
     running,
+    start,
     stop,
-    wait_until_ready,
 )
 
 pytestmark = pytest.mark.server
 
 ONE_METRIC = "--metrics=brisque"  # where any will do: a quarter of the processes to start
+# What such launchers leave behind no other one removes, and others may start and end at any time.
+APART = "import launcher.triton_memory; launcher.triton_memory.PREFIX = 'iqa-apart-'"
 
 
 def failure(service: RunningService) -> str:
@@ -52,7 +54,7 @@ def test_a_taken_port_is_named(tmp_path: Path, option: str) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        message = failure(launch(tmp_path / "log", f"{option}={port}"))
+        message = failure(start(tmp_path / "log", f"{option}={port}"))
     assert f"Port {port} " in message
     assert option in message
 
@@ -63,26 +65,25 @@ def test_a_model_that_cannot_be_loaded_is_named_with_the_reason(tmp_path: Path) 
     model = repository / "ms_ssim" / "1" / "model.py"
     model.write_text("import there_is_no_such_module\n")
     options = ("--workers=1", "--metrics=ms_ssim", f"--model-repository={repository}")
-    message = failure(launch(tmp_path / "log", *options))
+    message = failure(start(tmp_path / "log", *options))
     assert "model ms_ssim" in message
     assert "there_is_no_such_module" in message
 
 
 def test_a_variant_for_gpus_says_that_there_is_none(tmp_path: Path) -> None:
     options = ("--workers=1", ONE_METRIC, "--model-config-name=gpu")
-    service = launch(tmp_path / "log", *options, CUDA_VISIBLE_DEVICES="")
+    service = start(tmp_path / "log", *options, CUDA_VISIBLE_DEVICES="")
     assert failure(service).endswith("has kind KIND_GPU but no GPUs are available")
 
 
 def test_a_missing_repository_is_named(tmp_path: Path) -> None:
-    message = failure(launch(tmp_path / "log", f"--model-repository={tmp_path}/none"))
+    message = failure(start(tmp_path / "log", f"--model-repository={tmp_path}/none"))
     assert f"{tmp_path}/none" in message
 
 
 def test_it_comes_back_from_kills_and_leaves_nothing_behind(tmp_path: Path) -> None:
     service = launch(tmp_path / "log", "--workers=2", ONE_METRIC)
     try:
-        wait_until_ready(service)
         launcher = psutil.Process(service.process.pid)
         family = launcher.children(recursive=True)
         for name in ("uvicorn", "triton_python_backend_stub", "tritonserver"):
@@ -113,7 +114,6 @@ def memory_of_triton(service: RunningService) -> set[str]:
 
 def test_stopping_does_not_wait_until_the_models_are_unloaded(tmp_path: Path) -> None:
     service = launch(tmp_path / "log", "--workers=1", "--log-level=debug")
-    wait_until_ready(service)
     assert httpx.get(f"{service.url}/api/v1/iqa/").json()["cpu_level"] == level()
     assert stop(service) == 0
     log = service.log.read_text()
@@ -127,7 +127,6 @@ def test_stopping_does_not_wait_until_the_models_are_unloaded(tmp_path: Path) ->
 def test_a_metric_that_is_not_named_is_neither_loaded_nor_offered(tmp_path: Path) -> None:
     service = launch(tmp_path / "log", "--workers=1", "--metrics=brisque")
     try:
-        wait_until_ready(service)
         listed = httpx.get(f"{service.url}/api/v1/iqa/").json()["metrics"]
         assert [metric["id"] for metric in listed] == ["brisque"]
         assert httpx.get(f"http://{service.http}/v2/models/brisque/ready").status_code == 200
@@ -142,7 +141,6 @@ def test_whoever_may_come_from_outside_is_told_in_one_line(tmp_path: Path) -> No
     nowhere = ("--workers=1", "--triton-url=127.0.0.1:9")
     for host, key, warnings in (("::", "", 1), ("::", "secret", 0), ("127.0.0.1", "", 0)):
         service = launch(tmp_path / "log", *nowhere, f"--host={host}", IQA_API_KEYS=key)
-        wait_until_ready(service)
         address = service.url.replace("127.0.0.1", "[::1]") if host == "::" else service.url
         assert httpx.get(f"{address}/healthz").status_code == 200
         assert stop(service) == 0
@@ -170,7 +168,6 @@ def test_metrics_have_a_port_that_asks_for_no_key(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     options = ("--workers=2", "--triton-url=127.0.0.1:9", f"--metrics-port={port}")
     service = launch(tmp_path / "log", *options, IQA_API_KEYS="secret")
-    wait_until_ready(service)
     try:
         assert httpx.get(f"{service.url}/metrics").status_code == 401
         answer = httpx.get(f"http://127.0.0.1:{port}/metrics")
@@ -188,7 +185,6 @@ def test_gauges_of_a_dead_worker_are_gone(tmp_path: Path) -> None:
         triton = f"--triton-url=127.0.0.1:{silent.getsockname()[1]}"
         service = launch(tmp_path / "log", "--workers=1", triton, "--log-level=info")
         try:
-            wait_until_ready(service)
             url, files = f"{service.url}/api/v1/iqa/nr/brisque/", {"image": picture.getvalue()}
             asked = thread.submit(httpx.post, url, files=files)
             while in_flight(service) != 1:
@@ -228,7 +224,6 @@ def wait_until_answering(service: RunningService) -> None:
 def test_in_json_every_line_is_an_object(tmp_path: Path) -> None:
     options = ("--workers=1", "--triton-url=127.0.0.1:9", "--log-format=json", "--log-level=info")
     service = launch(tmp_path / "log", *options, IQA_MAX_PIXEL="1")
-    wait_until_ready(service)
     assert stop(service) == 0
     lines = [json.loads(line) for line in service.log.read_text().splitlines()]
     messages = [line["message"] for line in lines]
@@ -240,7 +235,6 @@ def test_a_model_that_dies_before_it_is_known_is_noticed(tmp_path: Path) -> None
     """A model has two processes: the other one answers, so that the service seems to be well."""
     service = launch(tmp_path / "log", "--workers=1", ONE_METRIC)
     try:
-        wait_until_ready(service)
         victim = faults.members(service.process.pid, "triton_python_backend_stub")[0]
         victim.kill()
         wait_for_recovery(service, victim)
@@ -268,7 +262,6 @@ def test_a_triton_elsewhere_serves_too(service: RunningService, tmp_path: Path) 
     options = "--workers=1", f"--triton-url={service.grpc}"
     front = launch(tmp_path / "log", *options, IQA_TRANSPORT="grpc")
     try:
-        wait_until_ready(front)
         time.sleep(1)
         assert front.process.poll() is None, front.log.read_text()
         assert httpx.get(f"{front.url}/readyz").json() == {"status": "ready"}
@@ -283,7 +276,6 @@ def test_a_triton_elsewhere_serves_too(service: RunningService, tmp_path: Path) 
 def test_of_a_killed_launcher_nothing_is_left(tmp_path: Path) -> None:
     """Not even model processes that hang, as some do when their Triton is killed."""
     service = launch(tmp_path / "log", "--workers=1", ONE_METRIC)
-    wait_until_ready(service)
     family = psutil.Process(service.process.pid).children(recursive=True)
     pids = faults.family(service.process.pid)
     assert faults.memory_of(pids)
@@ -295,17 +287,15 @@ def test_of_a_killed_launcher_nothing_is_left(tmp_path: Path) -> None:
 
 
 def test_what_even_the_janitor_could_not_remove_the_next_launcher_does(tmp_path: Path) -> None:
-    service = launch(tmp_path / "log", "--workers=1", ONE_METRIC)
-    wait_until_ready(service)
+    service = launch(tmp_path / "log", "--workers=1", ONE_METRIC, prelude=APART)
     family = psutil.Process(service.process.pid).children(recursive=True)
     pids = faults.family(service.process.pid)
     faults.members(service.process.pid, "launcher.janitor")[0].kill()
     service.process.send_signal(signal.SIGKILL)
     psutil.wait_procs(family, timeout=20)
     assert faults.memory_of(pids)
-    following = launch(tmp_path / "following", "--workers=1", ONE_METRIC)
+    following = launch(tmp_path / "following", "--workers=1", ONE_METRIC, prelude=APART)
     try:
-        wait_until_ready(following)
         assert faults.memory_of(pids) == []
     finally:
         assert stop(following) == 0
@@ -315,7 +305,6 @@ def test_of_a_killed_triton_no_model_process_is_left(tmp_path: Path) -> None:
     """Whatever state it is in: one that is stopped cannot end itself."""
     service = launch(tmp_path / "log", "--workers=1", ONE_METRIC)
     try:
-        wait_until_ready(service)
         models = faults.members(service.process.pid, "triton_python_backend_stub")
         models[0].suspend()
         faults.kill(service.process.pid, "tritonserver")

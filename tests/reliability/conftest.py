@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from perf.load.exchanges import Exchange, mixed
-from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.conftest import RunningService, running
 
 THEIR_METRICS = "--metrics=brisque,ms_ssim"  # of the exchanges
 
@@ -21,15 +21,7 @@ def exchanges() -> list[Exchange]:
 @pytest.fixture(scope="package")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service with so little shared memory that slots change hands all the time."""
-    running = launch(
-        tmp_path_factory.mktemp("victim") / "log",
-        "--workers=2",
-        THEIR_METRICS,
-        IQA_SHM_MEGABYTES="4",
-        IQA_HEADER_TIMEOUT="1",
-    )
-    try:
-        wait_until_ready(running)
-        yield running
-    finally:
-        assert stop(running) == 0
+    log = tmp_path_factory.mktemp("victim") / "log"
+    limits = {"IQA_SHM_MEGABYTES": "4", "IQA_HEADER_TIMEOUT": "1"}
+    with running(log, "--workers=2", THEIR_METRICS, **limits) as service:
+        yield service

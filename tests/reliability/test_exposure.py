@@ -22,7 +22,7 @@ from gateway.triton.client import TritonClient
 from gateway.triton.messages import Tensor
 from perf.load.exchanges import Exchange
 from perf.load.faults import members
-from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.conftest import RunningService, running
 from tests.reliability.conftest import THEIR_METRICS
 
 MEMORY = {"name": "stranger", "key": "/stranger", "offset": 0, "byte_size": 4096}
@@ -59,12 +59,8 @@ HTTP_CALLS = [
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     log = tmp_path_factory.mktemp("opened") / "log"
     options = ("--workers=1", THEIR_METRICS, "--triton-host=0.0.0.0", "--log-level=info")
-    running = launch(log, *options)
-    try:
-        wait_until_ready(running)
-        yield running
-    finally:
-        assert stop(running) == 0
+    with running(log, *options) as service:
+        yield service
 
 
 def outside(service: RunningService) -> dict[str, set[int]]:

@@ -14,7 +14,7 @@ from perf.load import faults
 from perf.load.exchanges import Exchange
 from perf.load.faults import Member
 from perf.load.traffic import Tally, Traffic
-from tests.conftest import RunningService, launch, wait_until_ready
+from tests.conftest import RunningService, launch
 from tests.reliability.conftest import THEIR_METRICS
 
 IN_FLIGHT = "iqa_images_in_flight"
@@ -109,7 +109,6 @@ async def test_sigterm_lets_every_accepted_request_have_its_answer(
     tmp_path: Path, exchanges: list[Exchange]
 ) -> None:
     service = launch(tmp_path / "log", "--workers=2", THEIR_METRICS)
-    wait_until_ready(service)
     family = faults.family(service.process.pid)
     assert faults.memory_of(family)
     singles = [exchange for exchange in exchanges if isinstance(exchange.expected, tuple)]

@@ -12,7 +12,7 @@ from perf.load import faults
 from perf.load.exchanges import Exchange, singles
 from perf.load.pictures import photograph
 from perf.load.traffic import Traffic
-from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.conftest import RunningService, running
 from tests.reliability.conftest import THEIR_METRICS
 
 SIZE = 256  # mebibytes
@@ -27,12 +27,9 @@ def confined(tmp_path: Path) -> Iterator[RunningService]:
     if subprocess.run([*OWN_MEMORY, "true"], check=False).returncode:
         pytest.skip("needs the right to mount a file system in a namespace of its own")
     options = ("--workers=2", THEIR_METRICS)
-    running = launch(tmp_path / "log", *options, wrapper=OWN_MEMORY, IQA_SHM_MEGABYTES="8")
-    try:
-        wait_until_ready(running)
-        yield running
-    finally:
-        assert stop(running) == 0
+    memory = {"wrapper": OWN_MEMORY, "IQA_SHM_MEGABYTES": "8"}
+    with running(tmp_path / "log", *options, **memory) as service:
+        yield service
 
 
 def fill(directory: Path) -> Path:

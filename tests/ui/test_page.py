@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import iqa
-from tests.conftest import RunningService, launch, stop, wait_until_ready
+from tests.conftest import RunningService, running
 from tests.ui.pictures import brisque_of, choose, pixels, show_map
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
@@ -285,9 +285,7 @@ def test_the_page_asks_for_a_key_where_the_service_does(
     browser: Browser, service: RunningService, folder: Path, tmp_path: Path
 ) -> None:
     triton = f"--triton-url={service.grpc}"
-    keyed = launch(tmp_path / "log", triton, "--workers=1", IQA_API_KEYS="right")
-    try:
-        wait_until_ready(keyed)
+    with running(tmp_path / "log", triton, "--workers=1", IQA_API_KEYS="right") as keyed:
         page = browser.new_page()
         page.goto(f"{keyed.url}/ui/")
         key = page.get_by_label("API key")
@@ -303,8 +301,6 @@ def test_the_page_asks_for_a_key_where_the_service_does(
             )
         expect(key).to_be_hidden()
         page.close()
-    finally:
-        assert stop(keyed) == 0
 
 
 def test_the_documentation_works_under_its_policy(page: Page, service: RunningService) -> None:
