@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 VENV := .venv
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -v
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder -v
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check --no-warn-conflicts
 
 # The tests start hundreds of processes, each of which would compile all modules for itself.

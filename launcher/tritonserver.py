@@ -73,6 +73,9 @@ class TritonServer:
             f"--metrics-port={endpoints.metrics_port}",
             # Ours are complete; to find that out, Triton would start every model twice.
             "--disable-auto-complete-config",
+            # Each model starts two processes, and Triton gives up one that says nothing for 5
+            # seconds: no more start at once than there are cores.
+            f"--model-load-thread-count={max(1, len(os.sched_getaffinity(0)) // 2)}",
             f"--backend-config=python,shm-region-prefix-name={memory_prefix}",
             *self.arguments,
         ]

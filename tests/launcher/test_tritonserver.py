@@ -19,6 +19,16 @@ def test_a_missing_libpython_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         tritonserver.find(tmp_path)
 
 
+@pytest.mark.parametrize(("cores", "models"), [(1, 1), (2, 1), (5, 2), (8, 4)])
+def test_no_more_of_the_models_processes_start_at_once_than_there_are_cores(
+    cores: int, models: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    endpoints = tritonserver.Endpoints("127.0.0.1", 1, 2, 3)
+    command = tritonserver.TritonServer("t").command(Path("models"), endpoints, "memory-", None)
+    assert f"--model-load-thread-count={models}" in command
+
+
 def test_a_tritonserver_on_the_path_is_preferred(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
