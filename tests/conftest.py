@@ -117,7 +117,8 @@ def running(log: Path, *options: str, **settings: Any) -> Iterator[RunningServic
 # test is. Between collection and the tests of `iqa` are others, whose servers may use a real GPU.
 os.environ["TRITON_INTERPRET"] = "1"
 
-FOLDERS_WITH_SERVERS = frozenset({"integration", "reliability", "ui"})
+CLIENTS = frozenset({"integration", "reliability", "ui"})  # folders of tests that ask servers
+UNMEASURED = frozenset({"deploy", "hostile", "iqa", "perf"})  # folders that coverage leaves out
 SERVERS = frozenset({"service", "triton", "cluster", "bucket"})  # fixtures
 
 
@@ -131,9 +132,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what starts servers, and put what is best begun early first."""
     for item in items:
-        if _folder(item) in FOLDERS_WITH_SERVERS or SERVERS & set(
-            getattr(item, "fixturenames", ())
-        ):
+        if _folder(item) in CLIENTS or SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
     items.sort(key=_turn)
 
@@ -156,22 +155,17 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def measured(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Coverage is of a package's own tests and of processes: others would only take twice as long.
-
-    Where it is measured, Python is that much slower.
-    """
-    stopped = []
-    while (measuring := Coverage.current()) and not _of_a_package(request, measuring):
+    """Coverage is of the packages' own tests and of servers: it makes Python half as fast."""
+    folder, stopped = _folder(request), []
+    while folder in CLIENTS | UNMEASURED and (measuring := Coverage.current()):
         measuring.stop()
         stopped.append(measuring)
-    yield
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        if folder in UNMEASURED:
+            monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # of what it starts
+        yield
     for measuring in reversed(stopped):
         measuring.start()
-
-
-def _of_a_package(request: pytest.FixtureRequest, measuring: Coverage) -> bool:
-    packages = measuring.get_option("run:source")
-    return isinstance(packages, list) and _folder(request) in packages
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The corpus, made once."""
+"""The corpus, made once for each file of tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import pytest
 from tests.hostile.corpus import Entry, corpus
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def entries() -> list[Entry]:
     return corpus()

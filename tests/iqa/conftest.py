@@ -33,11 +33,3 @@ def interpreted() -> Iterator[None]:
         monkeypatch.setenv("TRITON_INTERPRET", "1")
         monkeypatch.setattr(InterpretedFunction, "__call__", prepared_once())
         yield
-
-
-@pytest.fixture(scope="package", autouse=True)
-def not_measured() -> Iterator[None]:
-    """Coverage is not of `iqa`, and would make processes that are started here slower."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-        yield
