@@ -66,6 +66,11 @@ class Child:
         """Process id; None before the start."""
         return self._process.pid if self._process else None
 
+    @property
+    def crashed(self) -> bool:
+        """Whether a signal ended it, and not its own decision."""
+        return self._process is not None and (self._process.returncode or 0) < 0
+
     def start(self) -> None:
         """Start the process; call from the main thread, whose end would be its end."""
         self._started = time.monotonic()

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 POLL = 0.2  # seconds between looks at the children
 START_POLL = 0.05  # the same while they start
 START_PATIENCE = 300  # seconds until everything answers, a first compilation of kernels included
+STARTS = 3  # of a Triton that crashes on the way, as 2.51 does now and then on a busy machine
 
 
 class Service:
@@ -82,11 +83,11 @@ class Service:
             worker.start()
         self._tell_janitor()
         if self._triton:
-            self._wait_for(self._triton_is_ready, self._triton, *self._workers)
+            self._wait_for(self._triton_is_ready)
             for sentence in tritonserver.devices(list(self._triton.log)):
                 progress.info("%s", sentence)
         # A Triton elsewhere comes and goes by itself, and the gateway waits for it.
-        self._wait_for(self._is_ready if self._triton else self._is_alive, *self._workers)
+        self._wait_for(self._is_ready if self._triton else self._is_alive)
         if not self._is_ready():
             logger.warning("Triton at %s does not answer yet.", self._options.triton_url)
         progress.info("Ready at %s (API documentation; Ctrl-C stops)", self._url)
@@ -136,9 +137,12 @@ class Service:
         self._tell_janitor()
         self._janitor.dismiss()
 
+    def _children(self) -> list[Child]:
+        return [*self._workers, *([self._triton] if self._triton else [])]
+
     def _tell_janitor(self) -> None:
-        children = [*self._workers, *([self._triton] if self._triton else [])]
-        self._janitor.watch({child.pid for child in children if child.pid and child.is_alive()})
+        alive = {child.pid for child in self._children() if child.pid and child.is_alive()}
+        self._janitor.watch(alive)
 
     def _end_triton(self, triton: Child) -> None:
         """Let it answer what it has; to unload its models would take it four seconds more."""
@@ -150,12 +154,17 @@ class Service:
         time.sleep(POLL)  # its last answer is on the way
         triton.kill()
 
-    def _wait_for(self, is_ready: Callable[[], bool], *children: Child) -> None:
-        end = time.monotonic() + START_PATIENCE
+    def _wait_for(self, is_ready: Callable[[], bool]) -> None:
+        end, starts = time.monotonic() + START_PATIENCE, 1
         while not is_ready():
-            for child in children:
-                if not child.is_alive():
+            for child in self._children():
+                if child.is_alive():
+                    continue
+                if child is not self._triton or not child.crashed or starts == STARTS:
                     raise LaunchError(_reason(child))
+                self._triton_memory.remove()
+                starts += child.restart_when_due()
+                self._tell_janitor()
             if time.monotonic() > end:
                 raise LaunchError(f"No answer from the models in {START_PATIENCE} seconds.")
             time.sleep(START_POLL)

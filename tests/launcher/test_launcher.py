@@ -39,6 +39,18 @@ ONE_METRIC = "--metrics=brisque"  # where any will do: a quarter of the processe
 # What such launchers leave behind no other one removes, and others may start and end at any time.
 APART = "import launcher.triton_memory; launcher.triton_memory.PREFIX = 'iqa-apart-'"
 
+# Put before a model: the process that loads it, a child of Triton's, lets Triton crash.
+CRASH = """
+import os, signal
+with open({path!r}, "a+") as file:
+    file.seek(0)
+    tritons = set(file.read().split())
+    if len(tritons | {{str(os.getppid())}}) <= {crashes}:
+        file.write(str(os.getppid()) + " ")
+        file.flush()
+        os.kill(os.getppid(), signal.SIGABRT)
+"""
+
 
 def failure(service: RunningService) -> str:
     """What a launcher that cannot start says, which must be one line."""
@@ -68,6 +80,28 @@ def test_a_model_that_cannot_be_loaded_is_named_with_the_reason(tmp_path: Path) 
     message = failure(start(tmp_path / "log", *options))
     assert "model ms_ssim" in message
     assert "there_is_no_such_module" in message
+
+
+@pytest.mark.parametrize(("crashes", "comes_up"), [(2, True), (3, False)])
+def test_a_triton_that_crashes_while_it_starts_is_started_again_twice(
+    tmp_path: Path, crashes: int, comes_up: bool
+) -> None:
+    repository, times = tmp_path / "repository", tmp_path / "times"
+    shutil.copytree(REPOSITORY, repository, ignore=shutil.ignore_patterns("__pycache__"))
+    crash = CRASH.format(path=str(times), crashes=crashes)
+    model = repository / "psnr" / "1" / "model.py"
+    model.write_text(crash + model.read_text())
+    options = ("--workers=1", "--metrics=psnr", f"--model-repository={repository}")
+    service = start(tmp_path / "log", *options)
+    log = service.log.read_text()
+    if comes_up:
+        assert "Ready at" in log
+        assert stop(service) == 0
+    else:
+        assert service.process.wait(60) == 1
+        assert "Triton ended at once" in log.splitlines()[-1]
+    assert log.count("Triton ended (SIGABRT)") == 2
+    assert faults.memory_of([service.process.pid]) == []
 
 
 def test_a_variant_for_gpus_says_that_there_is_none(tmp_path: Path) -> None:
