@@ -34,9 +34,14 @@ BOTH = (1 << SCALES) - 1  # scales
 
 @kernel
 def sweep_and_join(
-    pixels: Image, shape: tuple[int, int, int], memory: Any, length: int, tables: Doubles,
-    regressor: Doubles, row: Doubles,
-) -> int:  # fmt: skip
+    pixels: Image,
+    shape: tuple[int, int, int],
+    memory: Any,
+    length: int,
+    tables: Doubles,
+    regressor: Doubles,
+    row: Doubles,
+) -> int:
     """`sweep` and `join` of an image of one strip in one call: 4% of a small image's time.
 
     `length` is that of a phase, see `load.phase_length`.
@@ -49,9 +54,14 @@ def sweep_and_join(
 
 @kernel
 def join(
-    sums: Doubles, edges: Real, shape: tuple[int, int, int], scales: int, tables: Doubles,
-    regressor: Doubles, row: Doubles,
-) -> int:  # fmt: skip
+    sums: Doubles,
+    edges: Real,
+    shape: tuple[int, int, int],
+    scales: int,
+    tables: Doubles,
+    regressor: Doubles,
+    row: Doubles,
+) -> int:
     """Features and score of an image.
 
     Args:

@@ -81,9 +81,14 @@ def _aligned(shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
 
 @kernel
 def sweep(
-    pixels: Image, shape: tuple[int, int, int], rows: tuple[int, int], memory: Any, scales: int,
-    sums: Doubles, edges: Real,
-) -> None:  # fmt: skip
+    pixels: Image,
+    shape: tuple[int, int, int],
+    rows: tuple[int, int],
+    memory: Any,
+    scales: int,
+    sums: Doubles,
+    edges: Real,
+) -> None:
     """Sum a strip of an image: its rows, and all but the first of them with the one above.
 
     Args:
@@ -109,9 +114,17 @@ def sweep(
 
 @row_kernel
 def _sweep(
-    pixels: Image, channels: int, rows: tuple[int, int], full: Plane, half: Plane, scales: int,
-    edge: Image, halved: Floats, lines: Lines, edges: Real,
-) -> None:  # fmt: skip
+    pixels: Image,
+    channels: int,
+    rows: tuple[int, int],
+    full: Plane,
+    half: Plane,
+    scales: int,
+    edge: Image,
+    halved: Floats,
+    lines: Lines,
+    edges: Real,
+) -> None:
     """The rows of `sweep`; apart, as references to arrays are counted there: 3% of the time."""
     first, last = rows
     row, half_row = first, first // 2  # next ones of coefficients

@@ -158,9 +158,16 @@ def _coefficients(differences: Any, variances: Any) -> Any:
 
 @ordered_row_kernel
 def coefficients_along(
-    lines: Lines, i: int, pixels: Floats, centre: int, width: int, level: float, out: Real,
-    place: int, rounding: Doubles,
-) -> None:  # fmt: skip
+    lines: Lines,
+    i: int,
+    pixels: Floats,
+    centre: int,
+    width: int,
+    level: float,
+    out: Real,
+    place: int,
+    rounding: Doubles,
+) -> None:
     """Coefficients of a row.
 
     Args:
@@ -229,9 +236,15 @@ def _level(pixels: Floats, place: int, count: int) -> float:
 
 @ordered_row_kernel
 def coefficients(
-    pixels: Floats, at: Any, width: int, rows: int, lines: Lines, out: Real, place: int,
+    pixels: Floats,
+    at: Any,
+    width: int,
+    rows: int,
+    lines: Lines,
+    out: Real,
+    place: int,
     rounding: Doubles,
-) -> None:  # fmt: skip
+) -> None:
     """Coefficients of up to four rows; of type float64 they are all computed in it.
 
     Args:
