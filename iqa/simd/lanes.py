@@ -281,17 +281,6 @@ def load_triples(typing: Any, array: Any, index: Any, like: Any) -> Any:
 
 
 @compiled
-def load_bytes(typing: Any, array: Any, index: Any, like: Any) -> Any:
-    """Consecutive bytes of an array from `index` on, as numbers of the type of `like`."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        values = builder.load(_place(context, builder, array, *arguments[:2], like.count), align=1)
-        return builder.uitofp(values, arguments[2].type)
-
-    return like(array, types.intp, like), generate
-
-
-@compiled
 def store_bytes(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """Write a vector of whole numbers from 0 to 255 to consecutive bytes of an array."""
 
