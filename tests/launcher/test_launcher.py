@@ -41,14 +41,16 @@ APART = "import launcher.triton_memory; launcher.triton_memory.PREFIX = 'iqa-apa
 
 # Put before a model: the process that loads it, a child of Triton's, lets Triton crash.
 CRASH = """
-import os, signal
-with open({path!r}, "a+") as file:
-    file.seek(0)
-    tritons = set(file.read().split())
-    if len(tritons | {{str(os.getppid())}}) <= {crashes}:
-        file.write(str(os.getppid()) + " ")
-        file.flush()
-        os.kill(os.getppid(), signal.SIGABRT)
+import os, pathlib, signal
+triton = os.getppid()  # of a process whose Triton has ended somebody else's
+if pathlib.Path(f"/proc/{{triton}}/comm").read_text() == "tritonserver\\n":
+    with open({path!r}, "a+") as file:
+        file.seek(0)
+        crashed = set(file.read().split()) | {{str(triton)}}
+        if len(crashed) <= {crashes}:
+            file.write(f"{{triton}} ")
+            file.flush()
+            os.kill(triton, signal.SIGABRT)
 """
 
 
