@@ -32,14 +32,14 @@ from iqa.simd.lanes import (
     store,
     store_rows,
 )
+from iqa.simd.memory import CACHE_LINE
 
 Floats = NDArray[np.float32]
 
 LANES = VECTOR_BYTES // 4
 PHASES = 4
 RUN = PHASES * LANES  # columns of a vector of each phase
-CACHE_LINE = 16  # numbers
-LEFT = CACHE_LINE  # so that the vectors of every level are aligned
+LEFT = CACHE_LINE // 4  # numbers, so that the vectors of every level are aligned
 AHEAD = 8192  # bytes that the cache is told of before they are read
 WORD = 64  # numbers of a phase, of which signs are a word
 # Taken from every pixel: differences and variances stay as they are, their rounding gets smaller.
@@ -76,7 +76,7 @@ def load_row(pixels: Image, start: int, channels: int, width: int, rows: Floats,
     middle, length = spread(MIDDLE), rows.shape[2]
     for j in range(0, of_phase(width, 0), LANES):
         at, place = start + PHASES * channels * j, out + LEFT + j
-        for line in range(0, RUN * channels, 4 * CACHE_LINE):
+        for line in range(0, RUN * channels, CACHE_LINE):
             prefetch(pixels, at + AHEAD + line)
         if channels == 1:
             store_rows(rows, place, length, minus(load_phases(pixels, at, 1, middle), middle))

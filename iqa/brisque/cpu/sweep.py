@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.brisque.cpu.halve import halve_row, mirrored
-from iqa.brisque.cpu.load import CACHE_LINE, MIDDLE, PHASES, RUN, load_row, phase_length
+from iqa.brisque.cpu.load import MIDDLE, PHASES, RUN, load_row, phase_length
 from iqa.brisque.cpu.sums import SIGN_PHASES, add_row, add_totals, no_totals, words, wrap
 from iqa.brisque.cpu.window import FIELDS, RADIUS, ROWS, Lines, coefficients
 from iqa.brisque.features import HALVING_LEFT, SCALES
 from iqa.images import Image
 from iqa.simd.jit import kernel, row_kernel
 from iqa.simd.lanes import VECTOR_BYTES
+from iqa.simd.memory import aligned
 
 Floats = NDArray[np.float32]
 Real = NDArray[Any]  # float32, or float64 where a tie must be decided
@@ -59,24 +60,15 @@ def buffers(width: int, dtype: type) -> tuple[NDArray[Any], ...]:
     """
     length = phase_length(width)
     return (
-        _aligned((SCALES, RING + 1, PHASES, length), np.float32),
-        _aligned((SCALES, KEPT, PHASES, length), dtype),
+        aligned((SCALES, RING + 1, PHASES, length), np.float32),
+        aligned((SCALES, KEPT, PHASES, length), dtype),
         np.zeros((SCALES, KEPT, 2, SIGN_PHASES * words(width)), np.uint64),
         np.zeros(CHANNELS * PHASES * length, np.uint8),
-        _aligned((PHASES, length), np.float32),
-        _aligned((FIELDS, ROWS, PHASES, length), np.float32),
-        _aligned((FIELDS, ROWS, PHASES, length), np.float64),
+        aligned((PHASES, length), np.float32),
+        aligned((FIELDS, ROWS, PHASES, length), np.float32),
+        aligned((FIELDS, ROWS, PHASES, length), np.float64),
         np.zeros(length, np.bool_),
     )
-
-
-def _aligned(shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
-    """Zeros that begin with a cache line, so that no aligned vector of them lies in two."""
-    alignment = 4 * CACHE_LINE
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + alignment, np.uint8)
-    start = -memory.ctypes.data % alignment
-    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 @kernel

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from iqa.images import Image
 from iqa.simd.jit import block_kernel, row_kernel
 from iqa.simd.lanes import VECTOR_BYTES, load_phases, minus, prefetch, spread, store_rows
+from iqa.simd.memory import CACHE_LINE
 
 Samples = NDArray[np.float32]
 
@@ -26,7 +27,6 @@ RUN = PHASES * LANES
 BAND = 8
 # In a band, from a row to the next, from a phase to the next, and from a run to the next.
 ROW, PHASE, RUN_SIZE = LANES, BAND * LANES, PHASES * BAND * LANES
-CACHE_LINE = 64  # bytes
 # One row in so many makes the centre, and one column; few patterns have such a period.
 SAMPLED_ROWS, SAMPLED_COLUMNS = 29, 13
 

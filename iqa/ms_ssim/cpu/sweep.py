@@ -6,7 +6,6 @@ the last. Two bands of a scale become one of the next.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from iqa.images import Image
 from iqa.ms_ssim.cpu.halve import halve, repeat_last
 from iqa.ms_ssim.cpu.load import (
     BAND,
-    CACHE_LINE,
     LANES,
     PHASES,
     RUN,
@@ -27,6 +25,7 @@ from iqa.ms_ssim.cpu.load import (
 from iqa.ms_ssim.cpu.sums import add_up
 from iqa.ms_ssim.cpu.window import MARGIN, TAPS, TAPS_32, TILE
 from iqa.simd.jit import block_kernel, row_kernel
+from iqa.simd.memory import aligned
 
 Integers = NDArray[np.int64]
 
@@ -46,20 +45,12 @@ def buffers(columns: int, scales: int) -> tuple[Any, ...]:
     """
     pairs = [-(-columns // (PAIR << scale)) for scale in range(scales)]
     return (
-        tuple(_aligned((2, BANDS, 2 * count, PHASES, BAND, LANES), np.float32) for count in pairs),
+        tuple(aligned((2, BANDS, 2 * count, PHASES, BAND, LANES), np.float32) for count in pairs),
         np.zeros((2, BAND * pairs[0] * PAIR * CHANNELS), np.uint8),
         np.zeros(BAND, np.int64),
-        _aligned(TILE, np.float32),
-        _aligned(TILE, np.float64),
+        aligned(TILE, np.float32),
+        aligned(TILE, np.float64),
     )
-
-
-def _aligned(shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
-    """Zeros that begin with a cache line, so that no vector of them lies in two."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + CACHE_LINE, np.uint8)
-    start = -memory.ctypes.data % CACHE_LINE
-    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 @block_kernel
