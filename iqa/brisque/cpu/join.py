@@ -113,8 +113,10 @@ def _add_seam(own: Real, above: Real, width: int, total: Doubles) -> None:
     rows[0], rows[1] = above, own
     signs, added = np.zeros((2, 2, SIGN_PHASES * words(width)), np.uint64), np.zeros(SUMS)
     wrap(rows, 1, width)
-    note_signs(rows, signs, 0, width)
+    note_signs(rows, signs, 0, width, True)
     end_above(rows, signs, 0, width)
-    add_totals(add_row(no_totals(rows), rows, signs, 1, 0, width, added), added)
+    add_totals(
+        add_row(no_totals(rows), rows, signs, 1, 0, width, np.ones(2, np.bool_), added), added
+    )
     # What the row makes with itself is in the strip's sums.
     total[7:] += added[7:]

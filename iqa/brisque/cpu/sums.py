@@ -29,7 +29,9 @@ from iqa.simd.lanes import (
 Rows = NDArray[Any]  # [K, PHASES, L]
 Doubles = NDArray[np.float64]
 Words = NDArray[np.uint64]
+Flags = NDArray[np.bool_]
 
+ONE, TOP = np.uint64(1), np.uint64(WORD - 1)
 # The last phase a column earlier, the four, the first one a column later: so are the left and right
 # neighbours of four of them those that begin one earlier and later.
 SIGN_PHASES = 1 + PHASES + 1
@@ -80,7 +82,14 @@ def _add_column(t: Any, c: Any, left: Any, upper: Any, upper_left: Any, upper_ri
 
 @row_kernel
 def add_row(
-    totals: Any, rows: Rows, signs: Words, row: int, above: int, width: int, sums: Doubles
+    totals: Any,
+    rows: Rows,
+    signs: Words,
+    row: int,
+    above: int,
+    width: int,
+    zeros: Flags,
+    sums: Doubles,
 ) -> Any:
     """Add a row and its products to the totals, and to the sums the counts of these.
 
@@ -90,6 +99,7 @@ def add_row(
         signs: of the rows, see `note_signs`.
         row, above: which is the row, and which the one above.
         width: columns.
+        zeros: bool `[K]`, in which rows some may be 0.
         sums: `[22]` or more.
 
     Returns:
@@ -108,27 +118,48 @@ def add_row(
         t = _add_column(t, c[2], c[1], a[2], a[1], a[3])
         t = _add_column(t, c[3], c[2], a[3], a[2], upper_right)
     n = words(width)
-    note_signs(rows, signs, row, width)
-    _count(signs[row], signs[row], 0, n, sums[2:])
-    _count(signs[row], signs[above], n, n, sums[7:])
-    _count(signs[row], signs[above], 0, n, sums[12:])
-    _count(signs[row], signs[above], 2 * n, n, sums[17:])
+    some = zeros[row] or zeros[above]
+    note_signs(rows, signs, row, width, zeros[row])
+    _count(signs[row], signs[row], 0, n, width, some, sums[2:])
+    _count(signs[row], signs[above], n, n, width, some, sums[7:])
+    _count(signs[row], signs[above], 0, n, width, some, sums[12:])
+    _count(signs[row], signs[above], 2 * n, n, width, some, sums[17:])
     end_above(rows, signs, row, width)
     return t
 
 
 @row_kernel
-def note_signs(rows: Rows, signs: Words, row: int, width: int) -> None:
+def note_signs(rows: Rows, signs: Words, row: int, width: int, zeros: bool) -> None:
     """Note which coefficients of a row are negative and which are not 0.
 
-    `signs`, `[K, 2, SIGN_PHASES * words(W)]`, has a bit for each, first for the former.
+    `signs`, `[K, 2, SIGN_PHASES * words(W)]`, has a bit for each, first for the former. Unless some
+    may be 0 the latter are those inside the image.
     """
-    n, length = words(width), rows.shape[2]
-    for phase in range(-1, PHASES + 1):
-        place = (row * PHASES + phase % PHASES) * length + LEFT + phase // PHASES
+    n, length, last = words(width), rows.shape[2], width - 1
+    for phase in range(PHASES):
+        place = (row * PHASES + phase) * length + LEFT
         for k in range(n):
             signs[row, 0, (1 + phase) * n + k] = negative_bits(rows, place + k * WORD)
-            signs[row, 1, (1 + phase) * n + k] = nonzero_bits(rows, place + k * WORD)
+            if zeros:
+                nonzero = nonzero_bits(rows, place + k * WORD)
+            else:
+                nonzero = _first(of_phase(width, phase) - k * WORD)
+            signs[row, 1, (1 + phase) * n + k] = nonzero
+    place = (1 + last % PHASES) * n + last // PHASES // WORD
+    for bits in signs[row]:
+        left = bits[place] >> np.uint64(last // PHASES % WORD) & ONE
+        for k in range(n):
+            own = bits[PHASES * n + k]
+            bits[k] = own << ONE | left
+            left = own >> TOP
+            right = bits[n + k + 1] << TOP if k + 1 < n else np.uint64(0)
+            bits[(1 + PHASES) * n + k] = bits[n + k] >> ONE | right
+
+
+@row_kernel
+def _first(count: int) -> np.uint64:
+    """A word of which so many bits are set, the lowest first."""
+    return ~np.uint64(0) if count >= WORD else (ONE << np.uint64(max(count, 0))) - ONE
 
 
 @row_kernel
@@ -145,15 +176,20 @@ def end_above(rows: Rows, signs: Words, row: int, width: int) -> None:
 
 
 @row_kernel
-def _count(own: Words, other: Words, first: int, n: int, sums: Doubles) -> None:
+def _count(
+    own: Words, other: Words, first: int, n: int, width: int, zeros: bool, sums: Doubles
+) -> None:
     """Count a row's negative and positive products; `first` is the word of the neighbours."""
     size = PHASES * n
     signs, nonzero = own[0][n : n + size], own[1][n : n + size]
     others, others_nonzero = other[0][first : first + size], other[1][first : first + size]
-    negative = products = 0
+    negative = 0
     for k in range(size):
-        both = nonzero[k] & others_nonzero[k]
-        negative += ones((signs[k] ^ others[k]) & both)
-        products += ones(both)
+        negative += ones((signs[k] ^ others[k]) & nonzero[k] & others_nonzero[k])
+    products = width
+    if zeros:
+        products = 0
+        for k in range(size):
+            products += ones(nonzero[k] & others_nonzero[k])
     sums[0] += negative
     sums[1] += products - negative

@@ -42,6 +42,7 @@ class Plane(NamedTuple):
         pixels: `[RING + 1, PHASES, L]`, see `load`.
         coefficients: `[KEPT, PHASES, L]`, see `sums`.
         signs: `[KEPT, 2, SIGN_PHASES * words(W)]`, see `sums.note_signs`.
+        zeros: `[KEPT]`, in which rows some coefficients may be 0.
         sums: `[SUMS]`.
     """
 
@@ -50,6 +51,7 @@ class Plane(NamedTuple):
     pixels: Floats
     coefficients: Real
     signs: NDArray[np.uint64]
+    zeros: NDArray[np.bool_]
     sums: Doubles
 
 
@@ -63,6 +65,7 @@ def buffers(width: int, dtype: type) -> tuple[NDArray[Any], ...]:
         aligned((SCALES, RING + 1, PHASES, length), np.float32),
         aligned((SCALES, KEPT, PHASES, length), dtype),
         np.zeros((SCALES, KEPT, 2, SIGN_PHASES * words(width)), np.uint64),
+        np.zeros((SCALES, KEPT), np.bool_),
         np.zeros(CHANNELS * PHASES * length, np.uint8),
         aligned((PHASES, length), np.float32),
         aligned((FIELDS, ROWS, PHASES, length), np.float32),
@@ -92,12 +95,14 @@ def sweep(
         edges: `[2, 2, PHASES, L]` gets the first and the last row of coefficients of each scale.
     """
     height, width, channels = shape
-    p, c, s, edge, halved, blurred, exact, near = memory
-    full = Plane(height, width, p[0], c[0], s[0], sums[0])
-    half = Plane((height + 1) // 2, (width + 1) // 2, p[1], c[1], s[1], sums[1])
-    p[:] = -MIDDLE
-    c[:] = 0
+    p, c, s, z, edge, halved, blurred, exact, near = memory
+    full = Plane(height, width, p[0], c[0], s[0], z[0], sums[0])
+    half = Plane((height + 1) // 2, (width + 1) // 2, p[1], c[1], s[1], z[1], sums[1])
+    used = edges.shape[3]
+    p[:, :, :, :used] = -MIDDLE
+    c[:, :, :, :used] = 0
     s[:] = 0
+    z[:] = True
     near[:] = False
     sums[:] = 0
     lines = Lines(blurred, exact, near)
@@ -199,13 +204,14 @@ def _add_rows(plane: Plane, row: int, end: int, slot: int, lines: Lines) -> None
     )
     rows, width, ring, sums = min(ROWS, end - row), plane.width, plane.coefficients, plane.sums
     place = slot * PHASES * ring.shape[2]
-    coefficients(plane.pixels, at, width, rows, lines, ring, place, sums[ROUNDING:])
+    zeros = coefficients(plane.pixels, at, width, rows, lines, ring, place, sums[ROUNDING:])
     for own in range(slot, slot + rows):
+        plane.zeros[own] = zeros
         # Long before sums read it: a vector of which a part was just written takes long.
         wrap(ring, own, width)
     totals = no_totals(ring)
     for own in range(slot, slot + rows):
-        totals = add_row(totals, ring, plane.signs, own, (own - 1) % KEPT, width, sums)
+        totals = add_row(totals, ring, plane.signs, own, (own - 1) % KEPT, width, plane.zeros, sums)
     add_totals(totals, sums)
 
 

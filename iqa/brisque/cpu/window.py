@@ -107,12 +107,19 @@ def blur_down(
 
 @ordered_row_kernel
 def _blacken(blurred: Floats, place: int, level: float) -> None:
-    """Windows down a column outside of the image."""
-    weight, black = 1 + 2 * (DOWN_32[0] + DOWN_32[1] + DOWN_32[2]), -MIDDLE - level
-    for row in range(ROWS):
-        for phase in range(PHASES):
-            blurred[0, row, phase, place] = weight * black
-            blurred[1, row, phase, place] = weight * (black * black)
+    """Windows down a vector of columns outside of the image."""
+    weight, black, length = (
+        1 + 2 * (DOWN_32[0] + DOWN_32[1] + DOWN_32[2]),
+        -MIDDLE - level,
+        blurred.shape[3],
+    )
+    first = alike(weight * black, spread(MIDDLE))
+    square = alike(weight * (black * black), spread(MIDDLE))
+    for row in range(0, ROWS * PHASES * length, PHASES * length):
+        store_rows(blurred, row + place, length, (first, first, first, first))
+        store_rows(
+            blurred, ROWS * PHASES * length + row + place, length, (square, square, square, square)
+        )
 
 
 @ordered_row_kernel
@@ -244,7 +251,7 @@ def coefficients(
     out: Real,
     place: int,
     rounding: Doubles,
-) -> None:
+) -> bool:
     """Coefficients of up to four rows; of type float64 they are all computed in it.
 
     Args:
@@ -256,12 +263,12 @@ def coefficients(
         rounding: a sum that gets `(m / (s + 1))^4` of every fourth pixel of the first row, m its
             local mean less the level, s its local deviation: see `join.precision`.
     """
-    exact, numbers, length = out.itemsize == 8, of_phase(width, 0), pixels.shape[2]
+    zeros, exact, numbers, length = False, out.itemsize == 8, of_phase(width, 0), pixels.shape[2]
     if exact:
         lines.near[0], step = True, numbers
     else:
         level, step = _level(pixels, at[RADIUS] + LEFT, numbers), LANES
-        _blacken(lines.blurred, LEFT - 1, level)
+        _blacken(lines.blurred, LEFT - LANES, level)
         _blacken(lines.blurred, LEFT + (numbers + LANES - 1) // LANES * LANES, level)
         blur_down(pixels, at, 0, numbers, level, DOWN_32, lines.blurred)
         for i in range(rows):
@@ -269,8 +276,9 @@ def coefficients(
             coefficients_along(lines, i, pixels, centre, width, level, out, own, rounding)
     for first in range(0, numbers, step):
         if lines.near[first // LANES]:
-            lines.near[first // LANES] = False
+            lines.near[first // LANES], zeros = False, True
             blur_down(pixels, at, first - 1, first + step + 1, 0.0, DOWN, lines.exact)
             for i in range(rows):
                 centre, own = at[RADIUS + i] + LEFT, place + i * PHASES * length + LEFT
                 exact_along(lines, i, pixels, centre, first, first + step, out, own)
+    return zeros
