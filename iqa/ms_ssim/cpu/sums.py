@@ -16,6 +16,7 @@ from typing import Any
 from iqa.ms_ssim.cpu.load import LANES, PHASES, RUN, Samples
 from iqa.ms_ssim.cpu.window import (
     FIELD,
+    FIELD_BY_FIELD,
     LINE,
     MARGIN,
     SPAN,
@@ -24,6 +25,7 @@ from iqa.ms_ssim.cpu.window import (
     blur_down,
     gain_of,
     weights,
+    windows_along,
 )
 from iqa.ms_ssim.pooling import C1, C2
 from iqa.simd.jit import block_kernel, row_kernel
@@ -67,13 +69,14 @@ def add_up(
         for lane in range(0, LANES, count_of(like)):
             lost = risk = alike(0.0, like)
             place = run % 2 * LANES + lane
-            blur_along(rows, place, w, tile)
+            if FIELD_BY_FIELD:
+                blur_along(rows, place, w, tile)
             for row in range(rows[0], rows[1]):
                 at = row * LINE + place
-                mean_u = load_rows(tile, at, SPAN, PHASES, like)
-                square_u = load_rows(tile, at + FIELD, SPAN, PHASES, like)
-                mean_v = load_rows(tile, at + 2 * FIELD, SPAN, PHASES, like)
-                square_v = load_rows(tile, at + 3 * FIELD, SPAN, PHASES, like)
+                mean_u = _field(tile, at, w)
+                square_u = _field(tile, at + FIELD, w)
+                mean_v = _field(tile, at + 2 * FIELD, w)
+                square_v = _field(tile, at + 3 * FIELD, w)
                 var_u = _variances(mean_u, square_u, gain)
                 var_v = _variances(mean_v, square_v, gain)
                 losses = _contrast_losses(var_u, var_v, gain)
@@ -89,6 +92,14 @@ def add_up(
             total += sum_of(lost)
             risks += sum_of(risk)
     return 2 * total, gain * risks / _of_phase(columns, 0)
+
+
+@row_kernel
+def _field(tile: Real, at: int, w: Any) -> Any:
+    """A field of four windows, which the tile has already, or has what they are made of."""
+    if FIELD_BY_FIELD:
+        return load_rows(tile, at, SPAN, PHASES, w[0])
+    return windows_along(tile, at, w)
 
 
 @row_kernel
