@@ -17,21 +17,23 @@ from iqa.brisque.cpu.load import PHASES, phase_length
 from iqa.brisque.cpu.sweep import SUMS, buffers, sweep
 from iqa.brisque.features import FEATURES, SCALES, fit_tables
 from iqa.images import Image, row_major
-from iqa.parallel import parallel_map
+from iqa.parallel import available_cores, parallel_map
 
 Array = NDArray[np.float64]
 Shape = tuple[int, int, int]
 
 # Strips are cut by the image alone, so that sums have the same bits on any number of threads.
-STRIP_ROWS = 512
+STRIP_ROWS = 256
 STEP = 8  # four rows of either scale are made at a time
+SHARES = 4  # of the work of each thread, that an image may be without being cut
 
 
 @lru_cache
-def strips(height: int) -> tuple[tuple[int, int], ...]:
-    """First and last row (exclusive) of strips of equal height (but the last)."""
+def strips(height: int) -> NDArray[np.int64]:
+    """First and last row (exclusive) of strips of equal height (but the last), `[S, 2]`."""
     step = -(-height // (STEP * -(-height // STRIP_ROWS))) * STEP
-    return tuple((first, min(first + step, height)) for first in range(0, height, step))
+    first = np.arange(0, height, step)
+    return np.stack([first, np.minimum(first + step, height)], axis=1)
 
 
 class _Memory(threading.local):
@@ -53,31 +55,35 @@ class _Parts(NamedTuple):
     """What the strips of an image leave, see `sweep` and `join`; and how many are done."""
 
     sums: Array
-    edges: NDArray[Any]
+    edges: NDArray[np.float32]
     done: Iterator[int]
 
 
-class _Strip(NamedTuple):
-    """A strip of an image (all of it if there are no `parts`); `out` gets score and features."""
+class _Task(NamedTuple):
+    """An image to score, or the strip of it whose number is given; `out` gets score and features.
 
-    number: int
+    Attributes:
+        cost: pixels.
+    """
+
     pixels: Image
     shape: Shape
     out: Array
-    parts: _Parts | None
+    cost: float
+    number: int = 0
+    parts: _Parts | None = None
 
 
-def _parts(shape: Shape, dtype: type) -> _Parts:
-    number, width = len(strips(shape[0])), shape[1]
-    edges: NDArray[Any] = np.empty((number, SCALES, 2, PHASES, phase_length(width)), dtype)
-    return _Parts(np.empty((number, SCALES, SUMS)), edges, count(1))
-
-
-def _strips(image: Image, out: Array) -> list[_Strip]:
+def _tasks(image: Image, out: Array, most: float) -> list[_Task]:
+    """An image, in strips if it has more than `most` pixels."""
     height, width, channels = image.shape
-    pixels, shape, number = row_major(image), (height, width, channels), len(strips(height))
-    parts = None if number == 1 else _parts(shape, np.float32)
-    return [_Strip(strip, pixels, shape, out, parts) for strip in range(number)]
+    whole = _Task(row_major(image), (height, width, channels), out, height * width)
+    number = len(strips(height))
+    if number == 1 or whole.cost <= most:
+        return [whole]
+    edges = np.empty((number, SCALES, 2, PHASES, phase_length(width)), np.float32)
+    parts, cost = _Parts(np.empty((number, SCALES, SUMS)), edges, count(1)), whole.cost / number
+    return [whole._replace(number=strip, cost=cost, parts=parts) for strip in range(number)]
 
 
 @cache
@@ -86,16 +92,17 @@ def _tables() -> tuple[Array, Array]:
     return fit_tables(), regressor.load().table
 
 
-def _score(strip: _Strip) -> None:
-    """Sum a strip; whoever sums the last one of an image makes its score."""
-    number, pixels, shape, out, parts = strip
+def _score(task: _Task) -> None:
+    """Score an image, or sum a strip; whoever sums the last one of an image makes its score."""
+    pixels, shape, out, _, number, parts = task
     height, width, _ = shape
-    memory = _memory.of(width, np.float32)
+    rows, memory = strips(height), _memory.of(width, np.float32)
     if parts is None:
-        tied = sweep_and_join(pixels, shape, memory, phase_length(width), *_tables(), out)
+        length = phase_length(width)
+        tied = sweep_and_join(pixels, shape, rows, memory, length, BOTH, *_tables(), out)
     else:
         sums, edges, done = parts
-        sweep(pixels, shape, strips(height)[number], memory, BOTH, sums[number], edges[number])
+        sweep(pixels, shape, rows[number], memory, BOTH, sums[number], edges[number])
         if next(done) < len(sums):
             return
         tied = join(sums, edges, shape, BOTH, *_tables(), out)
@@ -111,23 +118,21 @@ def decide(pixels: Image, shape: Shape, tied: int, out: Array) -> None:
         tied: see `join`.
         out: `[37]`, score and features of the image.
     """
-    sums, edges, _ = _parts(shape, np.float64)
-    memory = _memory.of(shape[1], np.float64)
-    for number, rows in enumerate(strips(shape[0])):
-        sweep(pixels, shape, rows, memory, tied, sums[number], edges[number])
-    join(sums, edges, shape, tied, *_tables(), out)
-
-
-def _cost(strip: _Strip) -> int:
-    return len(strip.pixels) // len(strips(strip.shape[0]))
+    height, width, _ = shape
+    memory, length = _memory.of(width, np.float64), phase_length(width)
+    sweep_and_join(pixels, shape, strips(height), memory, length, tied, *_tables(), out)
 
 
 def rows(items: Sequence[tuple[Image, ...]], threads: int | None) -> Array:
     """Score and the 36 features `[N, 37]`; see `iqa.metric.CpuKernel`."""
+    threads = threads or available_cores()
     found = np.empty((len(items), 1 + FEATURES))
-    work: list[_Strip] = []
+    # Cut where threads would wait for the last one otherwise, as a cut costs 2% of a small image.
+    pixels = sum(image.shape[0] * image.shape[1] for (image,) in items)
+    most = pixels / (SHARES * threads) if threads > 1 else pixels
+    work: list[_Task] = []
     for (image,), out in zip(items, found, strict=True):
-        work += _strips(image, out)
-    work.sort(key=_cost, reverse=True)  # large ones first, so that threads end together
+        work += _tasks(image, out, most)
+    work.sort(key=lambda task: task.cost, reverse=True)  # so that threads end together
     parallel_map(_score, work, threads)
     return found

@@ -27,6 +27,7 @@ from iqa.simd.jit import kernel, row_kernel
 
 Real = NDArray[Any]
 Doubles = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 HALF = FEATURES // SCALES
 BOTH = (1 << SCALES) - 1  # scales
@@ -36,20 +37,23 @@ BOTH = (1 << SCALES) - 1  # scales
 def sweep_and_join(
     pixels: Image,
     shape: tuple[int, int, int],
+    rows: Integers,
     memory: Any,
     length: int,
+    scales: int,
     tables: Doubles,
     regressor: Doubles,
     row: Doubles,
 ) -> int:
-    """`sweep` and `join` of an image of one strip in one call: 4% of a small image's time.
+    """`sweep` of all strips of an image and `join` in one call: 4% of a small image's time.
 
-    `length` is that of a phase, see `load.phase_length`.
+    `rows` is `[S, 2]`, `length` that of a phase, see `load.phase_length`.
     """
-    sums = np.empty((1, SCALES, SUMS))
-    edges = np.empty((1, SCALES, 2, PHASES, length), np.float32)
-    sweep(pixels, shape, (0, shape[0]), memory, BOTH, sums[0], edges[0])
-    return join(sums, edges, shape, BOTH, tables, regressor, row)
+    sums = np.empty((len(rows), SCALES, SUMS))
+    edges = np.empty((len(rows), SCALES, 2, PHASES, length), memory[1].dtype)
+    for strip in range(len(rows)):
+        sweep(pixels, shape, rows[strip], memory, scales, sums[strip], edges[strip])
+    return join(sums, edges, shape, scales, tables, regressor, row)
 
 
 @kernel

@@ -25,6 +25,7 @@ from iqa.simd.memory import aligned
 Floats = NDArray[np.float32]
 Real = NDArray[Any]  # float32, or float64 where a tie must be decided
 Doubles = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 RING = 16  # rows of pixels; behind them is one that is all outside the image
 KEPT = 8  # rows of coefficients
@@ -78,7 +79,7 @@ def buffers(width: int, dtype: type) -> tuple[NDArray[Any], ...]:
 def sweep(
     pixels: Image,
     shape: tuple[int, int, int],
-    rows: tuple[int, int],
+    rows: Integers,
     memory: Any,
     scales: int,
     sums: Doubles,
@@ -88,7 +89,8 @@ def sweep(
 
     Args:
         pixels, shape: uint8 `[H * W * C]`; H, W and C.
-        rows: the first and the last (exclusive) of the strip; the first is a multiple of eight.
+        rows: `[2]`, the first and the last (exclusive) of the strip; the first is a multiple of
+            eight.
         memory: `buffers`.
         scales: bit 0 for the image, bit 1 for the half-size image, others are left out.
         sums: float64 `[2, SUMS]` gets them, for each scale.
@@ -113,7 +115,7 @@ def sweep(
 def _sweep(
     pixels: Image,
     channels: int,
-    rows: tuple[int, int],
+    rows: Integers,
     full: Plane,
     half: Plane,
     scales: int,
@@ -123,7 +125,7 @@ def _sweep(
     edges: Real,
 ) -> None:
     """The rows of `sweep`; apart, as references to arrays are counted there: 3% of the time."""
-    first, last = rows
+    first, last = rows[0], rows[1]
     row, half_row = first, first // 2  # next ones of coefficients
     source = max(half_row - RADIUS, 0)  # next one of half-size pixels
     end = last, (last + 1) // 2
