@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
@@ -25,7 +26,9 @@ Shape = tuple[int, int, int]
 # Strips are cut by the image alone, so that sums have the same bits on any number of threads.
 STRIP_ROWS = 256
 STEP = 8  # four rows of either scale are made at a time
-SHARES = 4  # of the work of each thread, that an image may be without being cut
+# An image is cut where threads would wait for it otherwise. A cut costs 2% of a small one, which is
+# whole unless it is more than a thread's share of the work; others if they are more than a quarter.
+SMALL, QUARTER = 1_000_000, 0.25
 
 
 @lru_cache
@@ -74,11 +77,11 @@ class _Task(NamedTuple):
     parts: _Parts | None = None
 
 
-def _tasks(image: Image, out: Array, most: float) -> list[_Task]:
-    """An image, in strips if it has more than `most` pixels."""
+def _tasks(image: Image, out: Array, share: float) -> list[_Task]:
+    """An image, in strips if it is large for a thread whose share is so many pixels."""
     height, width, channels = image.shape
     whole = _Task(row_major(image), (height, width, channels), out, height * width)
-    number = len(strips(height))
+    number, most = len(strips(height)), share if whole.cost < SMALL else QUARTER * share
     if number == 1 or whole.cost <= most:
         return [whole]
     edges = np.empty((number, SCALES, 2, PHASES, phase_length(width)), np.float32)
@@ -127,12 +130,11 @@ def rows(items: Sequence[tuple[Image, ...]], threads: int | None) -> Array:
     """Score and the 36 features `[N, 37]`; see `iqa.metric.CpuKernel`."""
     threads = threads or available_cores()
     found = np.empty((len(items), 1 + FEATURES))
-    # Cut where threads would wait for the last one otherwise, as a cut costs 2% of a small image.
     pixels = sum(image.shape[0] * image.shape[1] for (image,) in items)
-    most = pixels / (SHARES * threads) if threads > 1 else pixels
+    share = pixels / threads if threads > 1 else math.inf
     work: list[_Task] = []
     for (image,), out in zip(items, found, strict=True):
-        work += _tasks(image, out, most)
+        work += _tasks(image, out, share)
     work.sort(key=lambda task: task.cost, reverse=True)  # so that threads end together
     parallel_map(_score, work, threads)
     return found
