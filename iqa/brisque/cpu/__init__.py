@@ -26,9 +26,7 @@ Shape = tuple[int, int, int]
 # Strips are cut by the image alone, so that sums have the same bits on any number of threads.
 STRIP_ROWS = 256
 STEP = 8  # four rows of either scale are made at a time
-# An image is cut where threads would wait for it otherwise. A cut costs 2% of a small one, which is
-# whole unless it is more than a thread's share of the work; others if they are more than a quarter.
-SMALL, QUARTER = 1_000_000, 0.25
+SMALL = 1_000_000  # pixels; of an image of fewer a cut costs 2%
 
 
 @lru_cache
@@ -77,16 +75,19 @@ class _Task(NamedTuple):
     parts: _Parts | None = None
 
 
-def _tasks(image: Image, out: Array, share: float) -> list[_Task]:
-    """An image, in strips if it is large for a thread whose share is so many pixels."""
-    height, width, channels = image.shape
-    whole = _Task(row_major(image), (height, width, channels), out, height * width)
-    number, most = len(strips(height)), share if whole.cost < SMALL else QUARTER * share
-    if number == 1 or whole.cost <= most:
-        return [whole]
+def _cut(task: _Task, share: float) -> list[_Task]:
+    """An image in strips, or whole where no thread would wait for it.
+
+    That is where it is at most a quarter of the pixels that are a thread's share, and of a small
+    image where it is at most all of them.
+    """
+    height, width, _ = task.shape
+    number = len(strips(height))
+    if number == 1 or task.cost <= (share if task.cost < SMALL else share / 4):
+        return [task]
     edges = np.empty((number, SCALES, 2, PHASES, phase_length(width)), np.float32)
-    parts, cost = _Parts(np.empty((number, SCALES, SUMS)), edges, count(1)), whole.cost / number
-    return [whole._replace(number=strip, cost=cost, parts=parts) for strip in range(number)]
+    parts, cost = _Parts(np.empty((number, SCALES, SUMS)), edges, count(1)), task.cost / number
+    return [task._replace(number=strip, cost=cost, parts=parts) for strip in range(number)]
 
 
 @cache
@@ -130,11 +131,13 @@ def rows(items: Sequence[tuple[Image, ...]], threads: int | None) -> Array:
     """Score and the 36 features `[N, 37]`; see `iqa.metric.CpuKernel`."""
     threads = threads or available_cores()
     found = np.empty((len(items), 1 + FEATURES))
-    pixels = sum(image.shape[0] * image.shape[1] for (image,) in items)
-    share = pixels / threads if threads > 1 else math.inf
-    work: list[_Task] = []
+    images = []
     for (image,), out in zip(items, found, strict=True):
-        work += _tasks(image, out, share)
+        height, width, channels = image.shape
+        shape = height, width, channels
+        images.append(_Task(row_major(image), shape, out, height * width))
+    share = sum(task.cost for task in images) / threads if threads > 1 else math.inf
+    work = [part for task in images for part in _cut(task, share)]
     work.sort(key=lambda task: task.cost, reverse=True)  # so that threads end together
     parallel_map(_score, work, threads)
     return found

@@ -108,18 +108,13 @@ def blur_down(
 @ordered_row_kernel
 def _blacken(blurred: Floats, place: int, level: float) -> None:
     """Windows down a vector of columns outside of the image."""
-    weight, black, length = (
-        1 + 2 * (DOWN_32[0] + DOWN_32[1] + DOWN_32[2]),
-        -MIDDLE - level,
-        blurred.shape[3],
-    )
-    first = alike(weight * black, spread(MIDDLE))
+    weight, black = 1 + 2 * (DOWN_32[0] + DOWN_32[1] + DOWN_32[2]), -MIDDLE - level
+    mean = alike(weight * black, spread(MIDDLE))
     square = alike(weight * (black * black), spread(MIDDLE))
-    for row in range(0, ROWS * PHASES * length, PHASES * length):
-        store_rows(blurred, row + place, length, (first, first, first, first))
-        store_rows(
-            blurred, ROWS * PHASES * length + row + place, length, (square, square, square, square)
-        )
+    row = PHASES * blurred.shape[3]
+    for out in range(place, place + ROWS * row, row):
+        store_rows(blurred, out, blurred.shape[3], (mean, mean, mean, mean))
+        store_rows(blurred, ROWS * row + out, blurred.shape[3], (square, square, square, square))
 
 
 @ordered_row_kernel

@@ -38,10 +38,10 @@ FIELDS = 4
 SPAN = 3 * LANES
 TILE = (FIELDS, BAND, PHASES, SPAN)
 LINE = PHASES * SPAN
+FIELD = BAND * LINE
 # Each field blurred along before any is used makes MS-SSIM a tenth faster with AVX2, whose 16
 # registers hold one field's sums, and 3% slower with AVX-512, which has 32.
 FIELD_BY_FIELD = VECTOR_BYTES < 64
-FIELD = BAND * LINE
 
 
 @row_kernel
