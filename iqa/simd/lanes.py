@@ -387,29 +387,39 @@ def bits_below(typing: Any, one: Any, other: Any) -> Any:
     return word(one, other), generate
 
 
-WORD = 64  # bits
-
-
-def _bits_of(array: Any, compare: Any) -> Any:
+def _bits_of(vectors: Any, found: Any) -> Any:
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        place = _place(context, builder, array, *arguments, WORD)
-        numbers = builder.load(place, align=array.dtype.bitwidth // 8)
-        found = compare(builder, numbers, ir.Constant(numbers.type, None))
-        return builder.bitcast(found, ir.IntType(WORD))
+        total = ir.Constant(ir.IntType(64), 0)
+        for k in range(vectors.count):
+            bits = found(builder, builder.extract_value(arguments[0], k))
+            bits = builder.bitcast(bits, ir.IntType(bits.type.count))
+            bits = builder.zext(bits, total.type)
+            shift = ir.Constant(total.type, vectors.dtype.count * k)
+            total = builder.or_(total, builder.shl(bits, shift))
+        return total
 
-    return types.uint64(array, types.intp), generate
-
-
-@compiled
-def negative_bits(typing: Any, array: Any, index: Any) -> Any:
-    """A word with a bit, the lowest first, for each negative one of 64 numbers from `index` on."""
-    return _bits_of(array, lambda builder, a, zero: builder.fcmp_ordered("<", a, zero))
+    return types.uint64(vectors), generate
 
 
 @compiled
-def nonzero_bits(typing: Any, array: Any, index: Any) -> Any:
+def negative_bits(typing: Any, vectors: Any) -> Any:
+    """A word with a bit for each negative number of a tuple of vectors, the lowest first."""
+
+    def found(builder: Any, vector: Any) -> Any:
+        words = ir.VectorType(ir.IntType(vectors.dtype.dtype.bitwidth), vector.type.count)
+        return builder.icmp_signed("<", builder.bitcast(vector, words), ir.Constant(words, None))
+
+    return _bits_of(vectors, found)
+
+
+@compiled
+def nonzero_bits(typing: Any, vectors: Any) -> Any:
     """The same for each that is not 0."""
-    return _bits_of(array, lambda builder, a, zero: builder.fcmp_ordered("!=", a, zero))
+
+    def found(builder: Any, vector: Any) -> Any:
+        return builder.fcmp_ordered("!=", vector, ir.Constant(vector.type, None))
+
+    return _bits_of(vectors, found)
 
 
 @compiled

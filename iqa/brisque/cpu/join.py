@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 
 from iqa.brisque.cpu.load import PHASES
 from iqa.brisque.cpu.sums import (
-    SIGN_PHASES,
     add_row,
     add_totals,
     end_above,
     no_totals,
-    note_signs,
-    words,
     wrap,
 )
 from iqa.brisque.cpu.sweep import ROUNDING, SUMS, sweep
@@ -115,12 +112,9 @@ def _add_seam(own: Real, above: Real, width: int, total: Doubles) -> None:
     """Add the products of a strip's first row with the last one of the strip above it."""
     rows = np.empty((2, *own.shape), own.dtype)
     rows[0], rows[1] = above, own
-    signs, added = np.zeros((2, 2, SIGN_PHASES * words(width)), np.uint64), np.zeros(SUMS)
+    added = np.zeros(SUMS)
     wrap(rows, 1, width)
-    note_signs(rows, signs, 0, width, True)
-    end_above(rows, signs, 0, width)
-    add_totals(
-        add_row(no_totals(rows), rows, signs, 1, 0, width, np.ones(2, np.bool_), added), added
-    )
+    end_above(rows, 0, width)
+    add_totals(add_row(no_totals(rows), rows, 1, 0, width, True, added), added)
     # What the row makes with itself is in the strip's sums.
     total[7:] += added[7:]

@@ -41,7 +41,6 @@ PHASES = 4
 RUN = PHASES * LANES  # columns of a vector of each phase
 LEFT = CACHE_LINE // 4  # numbers, so that the vectors of every level are aligned
 AHEAD = 8192  # bytes that the cache is told of before they are read
-WORD = 64  # numbers of a phase, of which signs are a word
 # Taken from every pixel: differences and variances stay as they are, their rounding gets smaller.
 MIDDLE = np.float32(128)
 ROUNDING = np.float32(HALF - LEVEL * MIDDLE)
@@ -50,10 +49,9 @@ ROUNDING = np.float32(HALF - LEVEL * MIDDLE)
 def phase_length(width: int) -> int:
     """Numbers in a phase; on either side of those of the image is a vector of any level.
 
-    Signs are read in whole words. Cache lines are odd in number, or rows would share few sets of a
-    cache: 2% of the time.
+    Cache lines are odd in number, or rows would share few sets of a cache: 2% of the time.
     """
-    return -(-width // (PHASES * WORD)) * WORD + 3 * LEFT
+    return (-(-width // (PHASES * LEFT)) + 2 | 1) * LEFT
 
 
 @row_kernel

@@ -1,4 +1,4 @@
-"""Sums over MSCN coefficients, and the counts of products of either sign from bits.
+"""Sums over MSCN coefficients and products of neighbours, whose signs are counted as bits.
 
 A row of coefficients lies as a row of pixels does. Right of the image it is 0; once it is the row
 above, its first column is repeated there. Left of the image is its last column. The arrays of rows
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.load import LEFT, PHASES, WORD, fill_outside, of_phase
+from iqa.brisque.cpu.load import LEFT, PHASES, fill_outside, of_phase
 from iqa.simd.jit import row_kernel
 from iqa.simd.lanes import (
     alike,
@@ -28,19 +28,6 @@ from iqa.simd.lanes import (
 
 Rows = NDArray[Any]  # [K, PHASES, L]
 Doubles = NDArray[np.float64]
-Words = NDArray[np.uint64]
-Flags = NDArray[np.bool_]
-
-ONE, TOP = np.uint64(1), np.uint64(WORD - 1)
-# The last phase a column earlier, the four, the first one a column later: so are the left and right
-# neighbours of four of them those that begin one earlier and later.
-SIGN_PHASES = 1 + PHASES + 1
-
-
-@row_kernel
-def words(width: int) -> int:
-    """Words of signs in a phase, one for each 64 numbers."""
-    return (width + PHASES * WORD - 1) // (PHASES * WORD)
 
 
 @row_kernel
@@ -82,30 +69,25 @@ def _add_column(t: Any, c: Any, left: Any, upper: Any, upper_left: Any, upper_ri
 
 @row_kernel
 def add_row(
-    totals: Any,
-    rows: Rows,
-    signs: Words,
-    row: int,
-    above: int,
-    width: int,
-    zeros: Flags,
-    sums: Doubles,
+    totals: Any, rows: Rows, row: int, above: int, width: int, zeros: bool, sums: Doubles
 ) -> Any:
-    """Add a row and its products to the totals, and to the sums the counts of these.
+    """Add a row and its products to the totals, and to the sums how many are of either sign.
 
     Args:
         totals: vectors, see `no_totals`.
         rows: of coefficients.
-        signs: of the rows, see `note_signs`.
-        row, above: which is the row, and which the one above.
+        row, above: which is the row, and which the one above, see `end_above`.
         width: columns.
-        zeros: bool `[K]`, in which rows some may be 0.
+        zeros: whether some coefficients inside the image may be 0, in either row.
         sums: `[22]` or more.
 
     Returns:
         the new totals.
     """
     t, like, length = totals, totals[0], rows.shape[2]
+    negative = products = 0, 0, 0, 0
+    every = ~np.uint64(0) >> np.uint64(64 - PHASES * count_of(like))
+    whole = LEFT + width // PHASES - count_of(like)  # the last vectors without a column outside
     for j in range(LEFT, LEFT + of_phase(width, 0), count_of(like)):
         place, upper = row * PHASES * length + j, above * PHASES * length + j
         left = load(rows, place + 3 * length - 1, like)
@@ -113,83 +95,66 @@ def add_row(
         upper_right = load(rows, upper + 1, like)
         c = load_rows(rows, place, length, PHASES, like)
         a = load_rows(rows, upper, length, PHASES, like)
+
+        # Signs first, while few registers are taken: else they cost AVX2 a tenth of the time.
+        inside = nonzero_bits(c) if zeros or j > whole else every
+        counted = inside, inside, inside, inside
+        if zeros:
+            ends = nonzero_bits((left,)), nonzero_bits((upper_left,)), nonzero_bits((upper_right,))
+            counted = _both(counted, _neighbours(inside, nonzero_bits(a), ends, like))
+            products = _add_ones(products, counted)
+        own = negative_bits(c)
+        ends = negative_bits((left,)), negative_bits((upper_left,)), negative_bits((upper_right,))
+        others = _neighbours(own, negative_bits(a), ends, like)
+        negative = _add_ones(negative, _both(counted, _unlike(own, others)))
+
         t = _add_column(t, c[0], left, a[0], upper_left, a[1])
         t = _add_column(t, c[1], c[0], a[1], a[0], a[2])
         t = _add_column(t, c[2], c[1], a[2], a[1], a[3])
         t = _add_column(t, c[3], c[2], a[3], a[2], upper_right)
-    n = words(width)
-    some = zeros[row] or zeros[above]
-    note_signs(rows, signs, row, width, zeros[row])
-    _count(signs[row], signs[row], 0, n, width, some, sums[2:])
-    _count(signs[row], signs[above], n, n, width, some, sums[7:])
-    _count(signs[row], signs[above], 0, n, width, some, sums[12:])
-    _count(signs[row], signs[above], 2 * n, n, width, some, sums[17:])
-    end_above(rows, signs, row, width)
+    for k in range(len(negative)):
+        sums[2 + 5 * k] += negative[k]
+        sums[3 + 5 * k] += (products[k] if zeros else width) - negative[k]
     return t
 
 
 @row_kernel
-def note_signs(rows: Rows, signs: Words, row: int, width: int, zeros: bool) -> None:
-    """Note which coefficients of a row are negative and which are not 0.
-
-    `signs`, `[K, 2, SIGN_PHASES * words(W)]`, has a bit for each, first for the former. Unless some
-    may be 0 the latter are those inside the image.
-    """
-    n, length, last = words(width), rows.shape[2], width - 1
-    for phase in range(PHASES):
-        place = (row * PHASES + phase) * length + LEFT
-        for k in range(n):
-            signs[row, 0, (1 + phase) * n + k] = negative_bits(rows, place + k * WORD)
-            if zeros:
-                nonzero = nonzero_bits(rows, place + k * WORD)
-            else:
-                nonzero = _first(of_phase(width, phase) - k * WORD)
-            signs[row, 1, (1 + phase) * n + k] = nonzero
-    place = (1 + last % PHASES) * n + last // PHASES // WORD
-    for bits in signs[row]:
-        left = bits[place] >> np.uint64(last // PHASES % WORD) & ONE
-        for k in range(n):
-            own = bits[PHASES * n + k]
-            bits[k] = own << ONE | left
-            left = own >> TOP
-            right = bits[n + k + 1] << TOP if k + 1 < n else np.uint64(0)
-            bits[(1 + PHASES) * n + k] = bits[n + k] >> ONE | right
-
-
-@row_kernel
-def _first(count: int) -> np.uint64:
-    """A word of which so many bits are set, the lowest first."""
-    return ~np.uint64(0) if count >= WORD else (ONE << np.uint64(max(count, 0))) - ONE
-
-
-@row_kernel
-def end_above(rows: Rows, signs: Words, row: int, width: int) -> None:
+def end_above(rows: Rows, row: int, width: int) -> None:
     """Make a row the one above: its first column is the right neighbour of its last one, too."""
-    first, last = rows[row, 0, LEFT], width - 1
-    rows[row, width % PHASES, LEFT + width // PHASES] = first
-    word = (1 + last % PHASES + 1) * words(width) + last // PHASES // WORD
-    bit = np.uint64(1) << np.uint64(last // PHASES % WORD)
-    if first < 0:
-        signs[row, 0, word] |= bit
-    if first != 0:
-        signs[row, 1, word] |= bit
+    rows[row, width % PHASES, LEFT + width // PHASES] = rows[row, 0, LEFT]
+
+
+# Words have a bit for each number of the vectors of the four phases, the first one's lowest.
 
 
 @row_kernel
-def _count(
-    own: Words, other: Words, first: int, n: int, width: int, zeros: bool, sums: Doubles
-) -> None:
-    """Count a row's negative and positive products; `first` is the word of the neighbours."""
-    size = PHASES * n
-    signs, nonzero = own[0][n : n + size], own[1][n : n + size]
-    others, others_nonzero = other[0][first : first + size], other[1][first : first + size]
-    negative = 0
-    for k in range(size):
-        negative += ones((signs[k] ^ others[k]) & nonzero[k] & others_nonzero[k])
-    products = width
-    if zeros:
-        products = 0
-        for k in range(size):
-            products += ones(nonzero[k] & others_nonzero[k])
-    sums[0] += negative
-    sums[1] += products - negative
+def _neighbours(own: Any, upper: Any, ends: Any, like: Any) -> Any:
+    """Words of the left, upper, upper left and upper right neighbours.
+
+    To the left and to the right lies the phase before or after. Of the first or of the last phase
+    that is one of the row's other end, a column further: `ends` are the bits of these.
+    """
+    one = np.uint64(count_of(like))
+    last = np.uint64(PHASES - 1) * one
+    left, upper_left, upper_right = ends
+    return own << one | left, upper, upper << one | upper_left, upper >> one | upper_right << last
+
+
+@row_kernel
+def _both(one: Any, other: Any) -> Any:
+    return one[0] & other[0], one[1] & other[1], one[2] & other[2], one[3] & other[3]
+
+
+@row_kernel
+def _unlike(own: Any, others: Any) -> Any:
+    return own ^ others[0], own ^ others[1], own ^ others[2], own ^ others[3]
+
+
+@row_kernel
+def _add_ones(n: Any, words: Any) -> Any:
+    return (
+        n[0] + ones(words[0]),
+        n[1] + ones(words[1]),
+        n[2] + ones(words[2]),
+        n[3] + ones(words[3]),
+    )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from iqa.brisque.cpu.halve import halve_row, mirrored
 from iqa.brisque.cpu.load import MIDDLE, PHASES, RUN, load_row, phase_length
-from iqa.brisque.cpu.sums import SIGN_PHASES, add_row, add_totals, no_totals, words, wrap
+from iqa.brisque.cpu.sums import add_row, add_totals, end_above, no_totals, wrap
 from iqa.brisque.cpu.window import FIELDS, RADIUS, ROWS, Lines, coefficients
 from iqa.brisque.features import HALVING_LEFT, SCALES
 from iqa.images import Image
@@ -42,7 +42,6 @@ class Plane(NamedTuple):
         height, width: of the image at this scale.
         pixels: `[RING + 1, PHASES, L]`, see `load`.
         coefficients: `[KEPT, PHASES, L]`, see `sums`.
-        signs: `[KEPT, 2, SIGN_PHASES * words(W)]`, see `sums.note_signs`.
         zeros: `[KEPT]`, in which rows some coefficients may be 0.
         sums: `[SUMS]`.
     """
@@ -51,7 +50,6 @@ class Plane(NamedTuple):
     width: int
     pixels: Floats
     coefficients: Real
-    signs: NDArray[np.uint64]
     zeros: NDArray[np.bool_]
     sums: Doubles
 
@@ -65,7 +63,6 @@ def buffers(width: int, dtype: type) -> tuple[NDArray[Any], ...]:
     return (
         aligned((SCALES, RING + 1, PHASES, length), np.float32),
         aligned((SCALES, KEPT, PHASES, length), dtype),
-        np.zeros((SCALES, KEPT, 2, SIGN_PHASES * words(width)), np.uint64),
         np.zeros((SCALES, KEPT), np.bool_),
         np.zeros(CHANNELS * PHASES * length, np.uint8),
         aligned((PHASES, length), np.float32),
@@ -97,13 +94,12 @@ def sweep(
         edges: `[2, 2, PHASES, L]` gets the first and the last row of coefficients of each scale.
     """
     height, width, channels = shape
-    p, c, s, z, edge, halved, blurred, exact, near = memory
-    full = Plane(height, width, p[0], c[0], s[0], z[0], sums[0])
-    half = Plane((height + 1) // 2, (width + 1) // 2, p[1], c[1], s[1], z[1], sums[1])
+    p, c, z, edge, halved, blurred, exact, near = memory
+    full = Plane(height, width, p[0], c[0], z[0], sums[0])
+    half = Plane((height + 1) // 2, (width + 1) // 2, p[1], c[1], z[1], sums[1])
     used = edges.shape[3]
     p[:, :, :, :used] = -MIDDLE
     c[:, :, :, :used] = 0
-    s[:] = 0
     z[:] = True
     near[:] = False
     sums[:] = 0
@@ -213,7 +209,10 @@ def _add_rows(plane: Plane, row: int, end: int, slot: int, lines: Lines) -> None
         wrap(ring, own, width)
     totals = no_totals(ring)
     for own in range(slot, slot + rows):
-        totals = add_row(totals, ring, plane.signs, own, (own - 1) % KEPT, width, plane.zeros, sums)
+        above = (own - 1) % KEPT
+        some = plane.zeros[own] or plane.zeros[above]
+        totals = add_row(totals, ring, own, above, width, some, sums)
+        end_above(ring, own, width)
     add_totals(totals, sums)
 
 
