@@ -106,7 +106,8 @@ def _score(task: _Task) -> None:
         tied = sweep_and_join(pixels, shape, rows, memory, length, BOTH, *_tables(), out)
     else:
         sums, edges, done = parts
-        sweep(pixels, shape, rows[number], memory, BOTH, sums[number], edges[number])
+        own = slice(number, number + 1)
+        sweep(pixels, shape, rows[own], memory, BOTH, sums[own], edges[own])
         if next(done) < len(sums):
             return
         tied = join(sums, edges, shape, BOTH, *_tables(), out)

@@ -9,13 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.brisque.cpu.load import PHASES
-from iqa.brisque.cpu.sums import (
-    add_row,
-    add_totals,
-    end_above,
-    no_totals,
-    wrap,
-)
+from iqa.brisque.cpu.sums import add_row, add_totals, end_above, no_totals, wrap
 from iqa.brisque.cpu.sweep import ROUNDING, SUMS, sweep
 from iqa.brisque.features import FEATURES, SCALES, fit
 from iqa.brisque.regressor import regress
@@ -48,8 +42,7 @@ def sweep_and_join(
     """
     sums = np.empty((len(rows), SCALES, SUMS))
     edges = np.empty((len(rows), SCALES, 2, PHASES, length), memory[1].dtype)
-    for strip in range(len(rows)):
-        sweep(pixels, shape, rows[strip], memory, scales, sums[strip], edges[strip])
+    sweep(pixels, shape, rows, memory, scales, sums, edges)
     return join(sums, edges, shape, scales, tables, regressor, row)
 
 

@@ -43,7 +43,6 @@ class Plane(NamedTuple):
         pixels: `[RING + 1, PHASES, L]`, see `load`.
         coefficients: `[KEPT, PHASES, L]`, see `sums`.
         zeros: `[KEPT]`, in which rows some coefficients may be 0.
-        sums: `[SUMS]`.
     """
 
     height: int
@@ -51,7 +50,6 @@ class Plane(NamedTuple):
     pixels: Floats
     coefficients: Real
     zeros: NDArray[np.bool_]
-    sums: Doubles
 
 
 def buffers(width: int, dtype: type) -> tuple[NDArray[Any], ...]:
@@ -82,29 +80,28 @@ def sweep(
     sums: Doubles,
     edges: Real,
 ) -> None:
-    """Sum a strip of an image: its rows, and all but the first of them with the one above.
+    """Sum strips of an image: of each its rows, and all but the first of them with the one above.
 
     Args:
         pixels, shape: uint8 `[H * W * C]`; H, W and C.
-        rows: `[2]`, the first and the last (exclusive) of the strip; the first is a multiple of
-            eight.
+        rows: `[S, 2]`, the first and the last (exclusive) of each strip, one after the other. They
+            are equal in number, but for the last one, and a multiple of eight.
         memory: `buffers`.
         scales: bit 0 for the image, bit 1 for the half-size image, others are left out.
-        sums: float64 `[2, SUMS]` gets them, for each scale.
-        edges: `[2, 2, PHASES, L]` gets the first and the last row of coefficients of each scale.
+        sums: float64 `[S, 2, SUMS]` gets them, for each scale.
+        edges: `[S, 2, 2, PHASES, L]` gets the first and the last row of coefficients of each scale.
     """
     height, width, channels = shape
     p, c, z, edge, halved, blurred, exact, near = memory
-    full = Plane(height, width, p[0], c[0], z[0], sums[0])
-    half = Plane((height + 1) // 2, (width + 1) // 2, p[1], c[1], z[1], sums[1])
-    used = edges.shape[3]
+    full = Plane(height, width, p[0], c[0], z[0])
+    half = Plane((height + 1) // 2, (width + 1) // 2, p[1], c[1], z[1])
+    used = edges.shape[4]
     p[:, :, :, :used] = -MIDDLE
     c[:, :, :, :used] = 0
-    z[:] = True
     near[:] = False
     sums[:] = 0
     lines = Lines(blurred, exact, near)
-    _sweep(pixels, channels, rows, full, half, scales, edge, halved, lines, edges)
+    _sweep(pixels, channels, rows, full, half, scales, edge, halved, lines, sums, edges)
 
 
 @row_kernel
@@ -118,10 +115,11 @@ def _sweep(
     edge: Image,
     halved: Floats,
     lines: Lines,
+    sums: Doubles,
     edges: Real,
 ) -> None:
     """The rows of `sweep`; apart, as references to arrays are counted there: 3% of the time."""
-    first, last = rows[0], rows[1]
+    first, last, step = rows[0, 0], rows[-1, 1], rows[0, 1] - rows[0, 0]
     row, half_row = first, first // 2  # next ones of coefficients
     source = max(half_row - RADIUS, 0)  # next one of half-size pixels
     end = last, (last + 1) // 2
@@ -137,15 +135,18 @@ def _sweep(
             plane, seen, group = (full, y + 1, row) if scale == 0 else (half, source, half_row)
             while group < end[scale] and seen > min(group + ROWS - 1 + RADIUS, plane.height - 1):
                 if scales >> scale & 1:
-                    origin = first >> scale
-                    _add_rows(plane, group, end[scale], (group - origin) % KEPT, lines)
-                    if group == origin:
-                        _keep(plane, 0, edges[scale, 0])
+                    place, strip_rows = group - (first >> scale), (step + scale) >> scale
+                    strip, count = place // strip_rows, min(ROWS, end[scale] - group)
+                    begins = place % strip_rows == 0
+                    if begins:
+                        _forget(plane, (place - 1) % KEPT, edges.shape[4])
+                    _add_rows(plane, group, count, place % KEPT, lines, sums[strip, scale])
+                    if begins:
+                        _keep(plane, place % KEPT, edges[strip, scale, 0])
+                    if (place + ROWS) % strip_rows == 0 or group + ROWS >= end[scale]:
+                        _keep(plane, (place + count - 1) % KEPT, edges[strip, scale, 1])
                 group += ROWS
             row, half_row = (group, half_row) if scale == 0 else (row, group)
-    for scale in range(SCALES):
-        plane = full if scale == 0 else half
-        _keep(plane, (end[scale] - (first >> scale) - 1) % KEPT, edges[scale, 1])
 
 
 @row_kernel
@@ -186,8 +187,8 @@ def _halve(full: Plane, half: Plane, row: int, line: Floats) -> None:
 
 
 @row_kernel
-def _add_rows(plane: Plane, row: int, end: int, slot: int, lines: Lines) -> None:
-    """Coefficients of rows `row` to `row + 3`, and sums of those of them that are before `end`."""
+def _add_rows(plane: Plane, row: int, count: int, slot: int, lines: Lines, sums: Doubles) -> None:
+    """Coefficients of up to four rows from `row` on, kept from `slot` on, and their sums."""
     at = (
         _place(plane, row - 3),
         _place(plane, row - 2),
@@ -200,20 +201,29 @@ def _add_rows(plane: Plane, row: int, end: int, slot: int, lines: Lines) -> None
         _place(plane, row + 5),
         _place(plane, row + 6),
     )
-    rows, width, ring, sums = min(ROWS, end - row), plane.width, plane.coefficients, plane.sums
+    width, ring = plane.width, plane.coefficients
     place = slot * PHASES * ring.shape[2]
-    zeros = coefficients(plane.pixels, at, width, rows, lines, ring, place, sums[ROUNDING:])
-    for own in range(slot, slot + rows):
+    zeros = coefficients(plane.pixels, at, width, count, lines, ring, place, sums[ROUNDING:])
+    for own in range(slot, slot + count):
         plane.zeros[own] = zeros
         # Long before sums read it: a vector of which a part was just written takes long.
         wrap(ring, own, width)
     totals = no_totals(ring)
-    for own in range(slot, slot + rows):
+    for own in range(slot, slot + count):
         above = (own - 1) % KEPT
         some = plane.zeros[own] or plane.zeros[above]
         totals = add_row(totals, ring, own, above, width, some, sums)
         end_above(ring, own, width)
     add_totals(totals, sums)
+
+
+@row_kernel
+def _forget(plane: Plane, slot: int, length: int) -> None:
+    """Make a row of coefficients 0, as if there were none above the next one."""
+    plane.zeros[slot] = True
+    for phase in range(PHASES):
+        for k in range(length):
+            plane.coefficients[slot, phase, k] = 0
 
 
 @row_kernel
