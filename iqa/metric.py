@@ -209,16 +209,13 @@ class Metric:
         items: list[Item] = list(zip(*images, strict=True))
         errors = [self._error(item) for item in items]
         sound = [index for index, error in enumerate(errors) if error is None]
-        rows = np.full((len(items), 1 + (self.details.size if self.details else 0)), np.nan)
-        if sound:
-            batch = [items[index] for index in sound]
-            if device == "cpu":
-                rows[sound] = self.cpu([tuple(map(on_host, item)) for item in batch], threads)
-            else:
-                gpu = import_module(f"iqa.{self.name}.gpu")  # needs torch, which not everybody has
-                rows[sound], failures = gpu.rows(batch, device, memory_limit)
-                for index, failure in zip(sound, failures, strict=True):
-                    errors[index] = failure
+        batch = [items[index] for index in sound]
+        rows, failures = self._rows(batch, device, threads, memory_limit)
+        if len(batch) < len(items):  # NumPy takes long to scatter them
+            every = np.full((len(items), rows.shape[1]), np.nan)
+            every[sound], rows = rows, every
+        for index, failure in zip(sound, failures, strict=True):
+            errors[index] = failure
         for index in sound:
             if errors[index] is None and math.isnan(rows[index, 0]):
                 explain = self.undefined or (lambda *_: "The metric is undefined here.")
@@ -232,6 +229,19 @@ class Metric:
             if maps
             else None,
         )
+
+    def _rows(
+        self, items: Sequence[Item], device: str, threads: int | None, memory_limit: int | None
+    ) -> tuple[Array, Sequence[ItemError | None]]:
+        """Score and details `[N, 1 + D]` of sound items, and what failed of them."""
+        if not items:
+            return np.empty((0, 1 + (self.details.size if self.details else 0))), []
+        if device == "cpu":
+            nothing = [None] * len(items)
+            return self.cpu([tuple(map(on_host, item)) for item in items], threads), nothing
+        gpu = import_module(f"iqa.{self.name}.gpu")  # needs torch, which not everybody has
+        rows, failures = gpu.rows(items, device, memory_limit)
+        return rows, failures
 
     def _error(self, item: Item) -> ItemError | None:
         for image in item:

@@ -10,26 +10,33 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
 from iqa import luma
+from iqa.brisque.catalogue import BRISQUE
 from iqa.brisque.cpu import decide
 from iqa.brisque.cpu.join import BOTH
 from iqa.brisque.features import FEATURES
 from iqa.catalogue import METRICS
 from iqa.images import row_major
+from iqa.metric import Metric
+
+TALL = 512  # rows, which threads share out
 
 
-def warm_up() -> None:
+def warm_up(metrics: Sequence[Metric] = METRICS) -> None:
     """Score small images of every kind that has a kernel of its own."""
     random = np.random.default_rng(0)
-    for metric in METRICS:
-        for side in (metric.minimum_side, metric.minimum_side + 1):
+    for metric in metrics:
+        side = metric.minimum_side
+        for height, width in ((side, side), (side + 1, side + 1), (TALL, side)):
             for channels in (1, 3):
-                image = random.integers(0, 256, (side, side, channels), dtype=np.uint8)
-                metric.score(*([image] for _ in metric.inputs), maps=True, threads=1)
-    decide(row_major(image), image.shape, BOTH, np.empty(1 + FEATURES))  # none of these has a tie
+                image = random.integers(0, 256, (height, width, channels), dtype=np.uint8)
+                metric.score(*([image] for _ in metric.inputs), maps=True, threads=2)
+    if BRISQUE in metrics:  # none of these has a tie
+        decide(row_major(image), image.shape, BOTH, np.empty(1 + FEATURES))
     luma.write_luma(image, image[:, :, :1].copy())
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import numpy as np
-import triton_python_backend_utils as pb_utils
 
 from decoding import MAX_PIXELS, Colour, DecodingError, Picture, Pixels, open_picture, versions
 from decoding.jpeg import is_jpeg
@@ -14,7 +12,7 @@ from decoding.limits import MAX_BYTES
 from decoding.pictures import WHITE, write
 from iqa.images import on_host
 from iqa.metric import Metric
-from serving.inputs import images
+from serving.inputs import Inputs, images
 
 SUFFIX = "_FILE"  # of an input's twin that takes a file
 SMALL_PIXELS = 1_500_000  # of all files of a request that are decoded within milliseconds
@@ -44,28 +42,27 @@ class _Decoded:
         return False
 
 
-def has_files(request: Any, metric: Metric) -> bool:
-    """Whether a request gives a file for some input.
+def has_files(inputs: Inputs, metric: Metric) -> bool:
+    """Whether there is a file for some input of the metric.
 
     Raises:
         DecodingError: `invalid_request`, an input is missing or is there twice.
     """
-    names = {tensor.name() for tensor in request.inputs()}
     for name in metric.inputs:
-        if (name in names) == (name + SUFFIX in names):
+        if (name in inputs) == (name + SUFFIX in inputs):
             raise DecodingError(
                 "invalid_request", f"Send either {name} (pixels) or {name}{SUFFIX} (a file)."
             )
-    return not names.issubset(metric.inputs)
+    return any(name not in inputs for name in metric.inputs)
 
 
 class Files:
     """The pictures of a request of which at least one is a file."""
 
-    def __init__(self, request: Any, metric: Metric) -> None:
+    def __init__(self, inputs: Inputs, metric: Metric) -> None:
         """Copy what Triton takes back once the request is answered."""
         self._metric = metric
-        self._inputs = [_content(request, name) for name in metric.inputs]
+        self._inputs = [_content(inputs, name) for name in metric.inputs]
 
     def are_small(self) -> bool:
         """Whether they are JPEGs that are decoded within milliseconds.
@@ -105,8 +102,8 @@ class Files:
         )
 
 
-def _content(request: Any, name: str) -> list[memoryview | Pixels]:
+def _content(inputs: Inputs, name: str) -> list[memoryview | Pixels]:
     """The files, or the pixels `[H, W, C]`, of each item of an input."""
-    if pb_utils.get_input_tensor_by_name(request, name) is not None:
-        return [np.array(on_host(image)) for image in images(request, name)]
-    return [memoryview(on_host(file).tobytes()) for file in images(request, name + SUFFIX)]
+    if name in inputs:
+        return [np.array(on_host(image)) for image in images(inputs[name])]
+    return [memoryview(on_host(file).tobytes()) for file in images(inputs[name + SUFFIX])]

@@ -16,9 +16,10 @@ from decoding import DecodingError
 from iqa.metric import Metric, Scores
 from iqa.parallel import available_cores, parallel_map
 from iqa.simd.levels import level
+from iqa.warm_up import warm_up
 from serving.device import assigned
 from serving.files import Files, Versions, has_files
-from serving.inputs import images
+from serving.inputs import Inputs, images, inputs_of
 from serving.split import Answer, split
 from serving.worst import worst
 
@@ -64,6 +65,8 @@ class ScoringModel:
             self.device = assigned(args["model_instance_kind"], args["model_instance_device_id"])
         except ValueError as error:
             raise pb_utils.TritonModelException(str(error)) from error
+        if self.device == "cpu":
+            warm_up([self.metric])  # Triton's own warm-up has no tall picture and no tie
         # A GPU's memory limit holds for one call at a time; on CPUs calls share nothing.
         self._device_lock = nullcontext() if self.device == "cpu" else Lock()
         self._alone = ThreadPoolExecutor(self.threads, thread_name_prefix="large-files")
@@ -83,37 +86,40 @@ class ScoringModel:
         nobody waits for a file that takes long to decode.
         """
         answers: dict[int, Any] = {}
-        pixels: list[int] = []
-        files: list[int] = []
+        works: dict[int, Work] = {}
+        files: list[tuple[Any, Inputs]] = []
         for place, request in enumerate(requests):
+            inputs = inputs_of(request)
             try:
-                (files if has_files(request, self.metric) else pixels).append(place)
+                if has_files(inputs, self.metric):
+                    files.append((request, inputs))
+                else:
+                    works[place] = Work(request, self._stack(inputs))
             except DecodingError as error:
                 answers[place] = _failure(error)
         threads = self.threads if len(requests) > 1 else self.threads_alone
-        works = [Work(requests[place], self._stack(requests[place])) for place in pixels]
-        answers.update(zip(pixels, self._answers(works, threads), strict=True))
+        answers.update(zip(works, self._answers(list(works.values()), threads), strict=True))
         if not files:
             return [answers[place] for place in range(len(requests))]
         for place, answer in answers.items():
             _send(requests[place], answer)
-        self._answer_files([requests[place] for place in files], threads)
+        self._answer_files(files, threads)
         return [None] * len(requests)
 
     def score(self, *images: list[Any], **options: Any) -> Scores:
         """Score a ragged batch: one list of uint8 `[H, W, C]` arrays for each input."""
         return self.metric.score(*images, **options)
 
-    def _stack(self, request: Any) -> list[Versions]:
-        inputs = [images(request, name) for name in self.metric.inputs]
-        return [[list(item)] for item in zip(*inputs, strict=True)]
+    def _stack(self, inputs: Inputs) -> list[Versions]:
+        stacks = [images(inputs[name]) for name in self.metric.inputs]
+        return [[list(item)] for item in zip(*stacks, strict=True)]
 
-    def _answer_files(self, requests: list[Any], threads: int) -> None:
+    def _answer_files(self, requests: list[tuple[Any, Inputs]], threads: int) -> None:
         """Small files are decoded and scored together; others alone, each when it is its turn."""
         small: list[tuple[Any, Files]] = []
         large: list[tuple[Any, Files]] = []
-        for request in requests:
-            files = Files(request, self.metric)
+        for request, inputs in requests:
+            files = Files(inputs, self.metric)
             try:
                 (small if files.are_small() else large).append((request, files))
             except DecodingError as error:

@@ -15,15 +15,15 @@ MODEL = """
 import numpy as np
 import triton_python_backend_utils as pb
 
-from serving.inputs import images
+from serving.inputs import images, inputs_of
 
 class TritonPythonModel:
     def execute(self, requests):
         return [self.answer(request) for request in requests]
 
     def answer(self, request):
-        pixels = images(request, "IMAGE")
-        again = images(request, "IMAGE")  # at the same place: neither is a copy
+        pixels = images(inputs_of(request)["IMAGE"])
+        again = images(inputs_of(request)["IMAGE"])  # at the same place: neither is a copy
         found = np.array([[pixels.ctypes.data, again.ctypes.data, pixels.sum()]], np.int64)
         return pb.InferenceResponse([pb.Tensor.from_dlpack("FOUND", found)])
 """
