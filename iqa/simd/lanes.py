@@ -467,6 +467,25 @@ def ones(typing: Any, word: Any) -> Any:
     return types.int64(word), generate
 
 
+@compiled
+def align_stack(typing: Any) -> Any:
+    """Align the stack of the kernel, so that no vector kept there lies in two cache lines or pages.
+
+    LLVM does not by itself: where a kernel runs out of registers, its time would depend on where
+    the stack happens to begin.
+    """
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        with builder.goto_entry_block():
+            place = builder.alloca(ir.VectorType(ir.IntType(8), VECTOR_BYTES))
+            place.align = VECTOR_BYTES
+        use = ir.FunctionType(ir.VoidType(), [place.type])
+        builder.asm(use, "", "r,~{memory}", [place], side_effect=True)  # it must stay
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
 def _define(operation: Any, operands: int, generate: Any) -> None:
     @infer_global(operation)
     class _Template(AbstractTemplate):
