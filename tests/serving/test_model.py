@@ -91,6 +91,25 @@ class TritonPythonModel(ScoringModel):
         return super()._response(marked, with_details)
 """
 
+# The score of an image is the number of kernels that the process has ready before it scores any.
+READY = """
+import numpy as np
+
+from iqa.brisque.cpu.join import join, sweep_and_join
+from iqa.brisque.cpu.sweep import sweep
+from iqa.catalogue import metric
+from iqa.metric import Scores
+from serving.model import ScoringModel
+
+class TritonPythonModel(ScoringModel):
+    metric = metric("brisque")
+
+    def score(self, images, **options):
+        loaded = min(len(sweep.overloads), 1) + min(len(join.overloads), 1)
+        loaded += len(sweep_and_join.overloads)
+        return Scores(np.full(len(images), loaded, float), [None] * len(images))
+"""
+
 Answer = dict[str, Any] | str
 
 
@@ -122,6 +141,7 @@ def triton(tmp_path_factory: pytest.TempPathFactory, gate: Path) -> Iterator[Inf
     write_model(folder / "models", "gated", GATED.format(gate=gate))
     write_model(folder / "models", "threads", THREADS, instances=2)
     write_model(folder / "models", "detailed", DETAILED)
+    write_model(folder / "models", "ready", READY)
     write_backend(folder / "backends")
     server = Triton(folder, free_ports(1)[0], host="127.0.0.11")
     server.start()
@@ -298,3 +318,9 @@ def test_an_image_that_comes_alone_may_use_all_cores(triton: InferenceServerClie
     batches = [send(triton, "threads", IMAGE=photograph()) for _ in range(16)]
     shared = {score(answer) for answer in batches}
     assert max(1, available_cores() // 2) in shared
+
+
+def test_the_first_tall_image_and_the_first_tie_find_their_kernels_ready(
+    triton: InferenceServerClient,
+) -> None:
+    assert score(send(triton, "ready", IMAGE=photograph())) == 4  # the last one in both types
