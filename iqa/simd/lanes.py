@@ -403,7 +403,10 @@ def _bits_of(vectors: Any, found: Any) -> Any:
 
 @compiled
 def negative_bits(typing: Any, vectors: Any) -> Any:
-    """A word with a bit for each negative number of a tuple of vectors, the lowest first."""
+    """A word with a bit for each number of a tuple of vectors, the lowest first: is it below 0.
+
+    The bit of -0 is set, too.
+    """
 
     def found(builder: Any, vector: Any) -> Any:
         words = ir.VectorType(ir.IntType(vectors.dtype.dtype.bitwidth), vector.type.count)

@@ -96,7 +96,8 @@ def add_row(
         c = load_rows(rows, place, length, PHASES, like)
         a = load_rows(rows, upper, length, PHASES, like)
 
-        # Signs first, while few registers are taken: else they cost AVX2 a tenth of the time.
+        # Signs first, while few registers are taken: else they cost AVX2 a tenth of the time. Where
+        # no coefficient is 0, only columns outside are not counted.
         inside = nonzero_bits(c) if zeros or j > whole else every
         counted = inside, inside, inside, inside
         if zeros:
