@@ -60,14 +60,33 @@ def _converted(builder: Any, vector: Any, kind: Any) -> Any:
     return (builder.fptrunc if narrower else builder.fpext)(vector, kind)
 
 
+def _read(context: Any, builder: Any, array: Any, value: Any, index: Any, like: Any) -> Any:
+    """A vector of the type `like` of consecutive elements of a float array."""
+    place = _place(context, builder, array, value, index, like.count)
+    vector = builder.load(place, align=array.dtype.bitwidth // 8)
+    return _converted(builder, vector, context.get_value_type(like))
+
+
+def _write(context: Any, builder: Any, array: Any, value: Any, index: Any, vector: Any) -> None:
+    """Write a vector to consecutive elements of a float array, rounded to its type."""
+    place = _place(context, builder, array, value, index, vector.type.count)
+    vector = _converted(builder, vector, place.type.pointee)
+    builder.store(vector, place, align=array.dtype.bitwidth // 8)
+
+
+def _everywhere(builder: Any, value: Any, kind: Any) -> Any:
+    """A vector of equal numbers."""
+    blank = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(blank, value, INDEX(0))
+    return builder.shuffle_vector(first, blank, ir.Constant(ir.VectorType(INDEX, kind.count), None))
+
+
 @compiled
 def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
     """Consecutive elements of a float array from `index` on, as numbers of the type of `like`."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        place = _place(context, builder, array, *arguments[:2], like.count)
-        vector = builder.load(place, align=array.dtype.bitwidth // 8)
-        return vector if array.dtype == like.dtype else builder.fpext(vector, arguments[2].type)
+        return _read(context, builder, array, *arguments[:2], like)
 
     return like(array, types.intp, like), generate
 
@@ -125,14 +144,10 @@ def load_rows(typing: Any, array: Any, index: Any, step: Any, count: Any, like: 
     vectors = types.UniTuple(like, count.literal_value)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        value, index, step, _, wanted = arguments
+        value, index, step, *_ = arguments
         taken = []
         for _ in range(vectors.count):
-            place = _place(context, builder, array, value, index, like.count)
-            vector = builder.load(place, align=array.dtype.bitwidth // 8)
-            if array.dtype != like.dtype:
-                vector = builder.fpext(vector, wanted.type)
-            taken.append(vector)
+            taken.append(_read(context, builder, array, value, index, like))
             index = builder.add(index, step)
         return context.make_tuple(builder, vectors, taken)
 
@@ -155,15 +170,10 @@ def alike(typing: Any, number: Any, like: Any) -> Any:
     """A vector of a float64 number, rounded to the type of `like`."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        vector = arguments[1].type
-        value = arguments[0]
+        vector, value = arguments[1].type, arguments[0]
         if vector.element != value.type:
             value = builder.fptrunc(value, vector.element)
-        blank = ir.Constant(vector, ir.Undefined)
-        everywhere = ir.Constant(ir.VectorType(INDEX, like.count), [0] * like.count)
-        return builder.shuffle_vector(
-            builder.insert_element(blank, value, INDEX(0)), blank, everywhere
-        )
+        return _everywhere(builder, value, vector)
 
     return like(types.float64, like), generate
 
@@ -174,15 +184,11 @@ def load_at(typing: Any, array: Any, places: Any, index: Any, like: Any) -> Any:
     vectors = types.UniTuple(like, places.count)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        value, places, index, wanted = arguments
+        value, places, index, _ = arguments
         taken = []
         for k in range(vectors.count):
             first = builder.add(builder.extract_value(places, k), index)
-            place = _place(context, builder, array, value, first, like.count)
-            vector = builder.load(place, align=array.dtype.bitwidth // 8)
-            if array.dtype != like.dtype:
-                vector = builder.fpext(vector, wanted.type)
-            taken.append(vector)
+            taken.append(_read(context, builder, array, value, first, like))
         return context.make_tuple(builder, vectors, taken)
 
     return vectors(array, places, types.intp, like), generate
@@ -195,10 +201,8 @@ def store_rows(typing: Any, array: Any, index: Any, step: Any, vectors: Any) -> 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         value, index, step, taken = arguments
         for k in range(vectors.count):
-            place = _place(context, builder, array, value, index, vectors.dtype.count)
             vector = builder.extract_value(taken, k)
-            vector = _converted(builder, vector, place.type.pointee)
-            builder.store(vector, place, align=array.dtype.bitwidth // 8)
+            _write(context, builder, array, value, index, vector)
             index = builder.add(index, step)
         return context.get_dummy_value()
 
@@ -223,9 +227,7 @@ def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """Write a vector to consecutive elements of a float array, rounded to its type."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        place = _place(context, builder, array, *arguments[:2], lanes.count)
-        vector = _converted(builder, arguments[2], place.type.pointee)
-        builder.store(vector, place, align=array.dtype.bitwidth // 8)
+        _write(context, builder, array, *arguments)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), generate
@@ -300,10 +302,7 @@ def spread(typing: Any, number: Any) -> Any:
     lanes = Lanes(number)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        blank = ir.Constant(context.get_value_type(lanes), ir.Undefined)
-        first = builder.insert_element(blank, arguments[0], INDEX(0))
-        everywhere = ir.Constant(ir.VectorType(INDEX, lanes.count), [0] * lanes.count)
-        return builder.shuffle_vector(first, blank, everywhere)
+        return _everywhere(builder, arguments[0], context.get_value_type(lanes))
 
     return lanes(number), generate
 
@@ -374,28 +373,29 @@ def odds(typing: Any, low: Any, high: Any) -> Any:
     return _every_second(low, 1)
 
 
+def _word_of(builder: Any, found: Any) -> Any:
+    """A word with a bit for each of a vector of bits, the lowest first."""
+    bits = builder.bitcast(found, ir.IntType(found.type.count))
+    return builder.zext(bits, ir.IntType(64))
+
+
 @compiled
 def bits_below(typing: Any, one: Any, other: Any) -> Any:
     """A word with a bit, the lowest first, for each number of `one` below that of `other`."""
-    word = types.Integer.from_bitwidth(max(one.count, 8), signed=False)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        below = builder.fcmp_ordered("<", *arguments)
-        bits = builder.bitcast(below, ir.IntType(one.count))
-        return builder.zext(bits, context.get_value_type(word)) if one.count < 8 else bits
+        return _word_of(builder, builder.fcmp_ordered("<", *arguments))
 
-    return word(one, other), generate
+    return types.uint64(one, other), generate
 
 
 def _bits_of(vectors: Any, found: Any) -> Any:
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         total = ir.Constant(ir.IntType(64), 0)
         for k in range(vectors.count):
-            bits = found(builder, builder.extract_value(arguments[0], k))
-            bits = builder.bitcast(bits, ir.IntType(bits.type.count))
-            bits = builder.zext(bits, total.type)
+            word = _word_of(builder, found(builder, builder.extract_value(arguments[0], k)))
             shift = ir.Constant(total.type, vectors.dtype.count * k)
-            total = builder.or_(total, builder.shl(bits, shift))
+            total = builder.or_(total, builder.shl(word, shift))
         return total
 
     return types.uint64(vectors), generate
@@ -442,18 +442,10 @@ def between(typing: Any, first: Any, last: Any, lanes: Any, other: Any) -> Any:
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         places = ir.VectorType(arguments[0].type, lanes.count)
-        everywhere = ir.Constant(ir.VectorType(INDEX, lanes.count), [0] * lanes.count)
         place = ir.Constant(places, list(range(lanes.count)))
-
-        def bound(index: Any) -> Any:
-            blank = ir.Constant(places, ir.Undefined)
-            return builder.shuffle_vector(
-                builder.insert_element(blank, index, INDEX(0)), blank, everywhere
-            )
-
+        first, last = (_everywhere(builder, bound, places) for bound in arguments[:2])
         inside = builder.and_(
-            builder.icmp_signed(">=", place, bound(arguments[0])),
-            builder.icmp_signed("<", place, bound(arguments[1])),
+            builder.icmp_signed(">=", place, first), builder.icmp_signed("<", place, last)
         )
         return builder.select(inside, *arguments[2:])
 
