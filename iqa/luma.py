@@ -9,9 +9,9 @@ import numpy as np
 
 from iqa.images import LUMA_WEIGHTS, Image, row_major
 from iqa.simd.jit import kernel, row_kernel
-from iqa.simd.lanes import VECTOR_BYTES, load_triples, spread, store_bytes
+from iqa.simd.lanes import VECTOR_BYTES, load_colours, spread, store_phases
 
-LANES = VECTOR_BYTES // 4
+RUN = VECTOR_BYTES  # pixels: four vectors of 32-bit numbers
 LEVEL = 65536
 RED, GREEN, BLUE = np.array(LUMA_WEIGHTS, np.float32)
 HALF = np.float32(LEVEL // 2)
@@ -24,14 +24,25 @@ def write_luma(image: Image, out: Image) -> None:
 
 
 @row_kernel
-def luma_of(pixels: Image, start: int, rounding: np.float32, like: Any) -> Any:
-    """Luma of a vector of pixels from byte `start` on, in float32, in which every step is exact.
+def _luma(colours: Any, rounding: np.float32) -> Any:
+    weighted = spread(GREEN) * colours[1] + (spread(BLUE) * colours[2] + spread(rounding))
+    return math.floor(spread(UNIT) * (spread(RED) * colours[0] + weighted))
 
-    `rounding` is `HALF`, and so many times `LEVEL` more as should be added to each.
+
+@row_kernel
+def luma_of(pixels: Image, start: int, rounding: np.float32, like: Any) -> Any:
+    """Luma of a `RUN` of pixels from byte `start` on, in float32, in which every step is exact.
+
+    Number j of vector p of the four is that of pixel 4 j + p. `rounding` is `HALF`, and so many
+    times `LEVEL` more as should be added to each.
     """
-    red, green, blue = load_triples(pixels, start, like)
-    weighted = spread(RED) * red + spread(GREEN) * green + (spread(BLUE) * blue + spread(rounding))
-    return math.floor(spread(UNIT) * weighted)
+    c = load_colours(pixels, start, like)
+    return (
+        _luma(c[0:3], rounding),
+        _luma(c[3:6], rounding),
+        _luma(c[6:9], rounding),
+        _luma(c[9:12], rounding),
+    )
 
 
 @kernel
@@ -39,9 +50,9 @@ def fill_luma(pixels: Image, out: Image) -> None:
     """Write the luma of `pixels`, uint8 `[3 * N]`, to `out`, uint8 `[N]`."""
     like = spread(HALF)
     index = 0
-    while 3 * index + VECTOR_BYTES <= len(pixels):
-        store_bytes(out, index, luma_of(pixels, 3 * index, HALF, like))
-        index += LANES
+    while index + RUN <= len(out):
+        store_phases(out, index, luma_of(pixels, 3 * index, HALF, like))
+        index += RUN
     of_red, of_green, of_blue = LUMA_WEIGHTS
     for rest in range(index, len(out)):
         red, green, blue = pixels[3 * rest], pixels[3 * rest + 1], pixels[3 * rest + 2]

@@ -91,6 +91,46 @@ def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
     return like(array, types.intp, like), generate
 
 
+def _every_word(
+    context: Any, builder: Any, array: Any, value: Any, index: Any, count: int, step: int
+) -> list[Any]:
+    """For each k < `step` a vector of every `step`-th word of a uint8 array, from word k on.
+
+    Word j of vector k has the bytes `4 (step * j + k)` to `4 (step * j + k) + 3` from `index` on.
+    """
+    words, loads = ir.VectorType(INDEX, count), []
+    for k in range(step):
+        first = builder.add(index, ir.Constant(index.type, 4 * count * k))
+        place = _place(context, builder, array, value, first, 4 * count)
+        loads.append(builder.bitcast(builder.load(place, align=1), words))
+
+    def choose(low: Any, high: Any, indices: list[int]) -> Any:
+        return builder.shuffle_vector(low, high, ir.Constant(words, indices))
+
+    # No two of the words of a vector lie at the same place of two loads, so that one vector takes
+    # them all, to be put in order.
+    every = []
+    for k in range(step):
+        taken = [divmod(k + step * j, count) for j in range(count)]
+        mixed = loads[0]
+        for which in range(1, step):
+            indices = list(range(count))
+            for load, place in taken:
+                if load == which:
+                    indices[place] += count
+            mixed = choose(mixed, loads[which], indices)
+        every.append(choose(mixed, mixed, [place for _, place in taken]))
+    return every
+
+
+def _byte_of(builder: Any, every: list[Any], position: int, kind: Any) -> Any:
+    """The bytes at a position of each group of four times as many bytes as there are vectors."""
+    word, byte = divmod(position, 4)
+    words = every[word].type
+    shift, mask = (ir.Constant(words, [number] * words.count) for number in (8 * byte, 255))
+    return builder.sitofp(builder.and_(builder.lshr(every[word], shift), mask), kind)
+
+
 @literally
 def load_phases(typing: Any, array: Any, index: Any, step: Any, like: Any) -> Any:
     """Four vectors of bytes of a uint8 array, each one or each third (`step`, a literal).
@@ -101,41 +141,49 @@ def load_phases(typing: Any, array: Any, index: Any, step: Any, like: Any) -> An
     four = types.UniTuple(like, 4)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        count, step_ = like.count, step.literal_value
-        words = ir.VectorType(INDEX, count)
-
-        def choose(low: Any, high: Any, indices: list[int]) -> Any:
-            mask = ir.Constant(words, indices)
-            return builder.shuffle_vector(low, high, mask)
-
-        loads = []
-        for k in range(step_):
-            offset = ir.Constant(arguments[1].type, 4 * count * k)
-            first = builder.add(arguments[1], offset)
-            place = _place(context, builder, array, arguments[0], first, 4 * count)
-            loads.append(builder.bitcast(builder.load(place, align=1), words))
-        # Every `step`-th word from word k on. No two of them lie at the same place of two loads, so
-        # that one vector takes them all, to be put in order.
-        every = []
-        for k in range(step_):
-            taken = [divmod(k + step_ * j, count) for j in range(count)]
-            mixed = loads[0]
-            for which in range(1, step_):
-                indices = list(range(count))
-                for load, place in taken:
-                    if load == which:
-                        indices[place] += count
-                mixed = choose(mixed, loads[which], indices)
-            every.append(choose(mixed, mixed, [place for _, place in taken]))
-        vectors = []
-        for phase in range(4):
-            word, byte = divmod(step_ * phase, 4)
-            shift, mask = (ir.Constant(words, [number] * count) for number in (8 * byte, 255))
-            value = builder.and_(builder.lshr(every[word], shift), mask)
-            vectors.append(builder.sitofp(value, arguments[3].type))
-        return context.make_tuple(builder, four, vectors)
+        value, index, _, wanted = arguments
+        step_ = step.literal_value
+        every = _every_word(context, builder, array, value, index, like.count, step_)
+        taken = [_byte_of(builder, every, step_ * phase, wanted.type) for phase in range(4)]
+        return context.make_tuple(builder, four, taken)
 
     return four(array, types.intp, step, like), generate
+
+
+@compiled
+def load_colours(typing: Any, array: Any, index: Any, like: Any) -> Any:
+    """Twelve vectors of the bytes of pixels of three channels, from `index` on.
+
+    Number j of vector `3 p + c` is channel c of pixel `4 j + p`.
+    """
+    twelve = types.UniTuple(like, 12)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        value, index, wanted = arguments
+        every = _every_word(context, builder, array, value, index, like.count, 3)
+        taken = [_byte_of(builder, every, position, wanted.type) for position in range(12)]
+        return context.make_tuple(builder, twelve, taken)
+
+    return twelve(array, types.intp, like), generate
+
+
+@compiled
+def store_phases(typing: Any, array: Any, index: Any, vectors: Any) -> Any:
+    """Write four vectors of whole numbers from 0 to 255 to a uint8 array; see `load_phases`."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        count = vectors.dtype.count
+        words = ir.VectorType(INDEX, count)
+        total = ir.Constant(words, None)
+        for phase in range(4):
+            number = builder.fptosi(builder.extract_value(arguments[2], phase), words)
+            shift = ir.Constant(words, [8 * phase] * count)
+            total = builder.or_(total, builder.shl(number, shift))
+        place = _place(context, builder, array, *arguments[:2], 4 * count)
+        builder.store(builder.bitcast(total, place.type.pointee), place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vectors), generate
 
 
 @literally
@@ -246,54 +294,6 @@ def prefetch(typing: Any, array: Any, index: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
-
-
-@compiled
-def load_triples(typing: Any, array: Any, index: Any, like: Any) -> Any:
-    """Consecutive triples of bytes from `index` on, as three vectors of the type of `like`.
-
-    Reads as many bytes as a vector has, which is more than it takes.
-    """
-    three = types.UniTuple(like, 3)
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        place = _place(context, builder, array, *arguments[:2], VECTOR_BYTES)
-        words = ir.VectorType(INDEX, like.count)
-        loaded = builder.bitcast(builder.load(place, align=1), words)
-        # The twelve bytes of four triples into each sixteen bytes, within which processors without
-        # AVX-512 VBMI move bytes.
-        spaced = [3 * (k // 4) + k % 4 for k in range(like.count)]
-        mask = ir.Constant(words, spaced)
-        loaded = builder.shuffle_vector(loaded, ir.Constant(words, ir.Undefined), mask)
-        triples = builder.bitcast(loaded, place.type.pointee)
-        zeros, zero = ir.Constant(triples.type, None), VECTOR_BYTES
-        vectors = []
-        for first in range(3):
-            # Three bytes of 0 after each make it a 32-bit integer.
-            taken = [
-                16 * (k // 16) + first + 3 * (k % 16 // 4) if k % 4 == 0 else zero
-                for k in range(4 * like.count)
-            ]
-            mask = ir.Constant(ir.VectorType(INDEX, 4 * like.count), taken)
-            numbers = builder.bitcast(builder.shuffle_vector(triples, zeros, mask), words)
-            vectors.append(builder.sitofp(numbers, arguments[2].type))
-        return context.make_tuple(builder, three, vectors)
-
-    return three(array, types.intp, like), generate
-
-
-@compiled
-def store_bytes(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
-    """Write a vector of whole numbers from 0 to 255 to consecutive bytes of an array."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        place = _place(context, builder, array, *arguments[:2], lanes.count)
-        # By way of 32 bits, which processors narrow a vector at a time.
-        words = builder.fptosi(arguments[2], ir.VectorType(INDEX, lanes.count))
-        builder.store(builder.trunc(words, place.type.pointee), place, align=1)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, lanes), generate
 
 
 @compiled

@@ -14,12 +14,11 @@ from iqa.brisque.cpu.load import (
     PHASES,
     fill_outside,
     of_phase,
-    split_pairs,
     ten_columns,
 )
 from iqa.brisque.features import HALVING, HALVING_LEFT
 from iqa.simd.jit import row_kernel
-from iqa.simd.lanes import load_at, spread, store
+from iqa.simd.lanes import evens, load_at, odds, spread, store, store_rows
 
 Floats = NDArray[np.float32]
 
@@ -66,7 +65,7 @@ def halve_row(
     for j in range(0, of_phase(half_width, 0), LANES):
         even, odd = _two_columns(line, LEFT + 2 * j, length)
         next_even, next_odd = _two_columns(line, LEFT + 2 * j + LANES, length)
-        split_pairs(half_rows, out + LEFT + j, half_rows.shape[2], even, odd, next_even, next_odd)
+        _split_pairs(half_rows, out + LEFT + j, half_rows.shape[2], even, odd, next_even, next_odd)
     fill_outside(half_rows, out, half_width, -MIDDLE)
 
 
@@ -75,3 +74,15 @@ def _two_columns(line: Floats, place: int, length: int) -> Any:
     """Columns 2 j and 2 j + 1 of the half-size row, for a vector of j."""
     a = ten_columns(line, place, length, spread(B0))
     return _weighted(a), _weighted(a[2:])
+
+
+@row_kernel
+def _split_pairs(
+    rows: Floats, place: int, length: int, even: Any, odd: Any, next_even: Any, next_odd: Any
+) -> None:
+    """Write a `RUN` of columns, of which the even and the odd ones are given in two halves."""
+    low, high = (
+        (evens(even, next_even), evens(odd, next_odd)),
+        (odds(even, next_even), odds(odd, next_odd)),
+    )
+    store_rows(rows, place, length, low + high)

@@ -21,12 +21,10 @@ from iqa.simd.lanes import (
     alike,
     between,
     count_of,
-    evens,
     load,
     load_phases,
     load_rows,
     minus,
-    odds,
     prefetch,
     spread,
     store,
@@ -65,39 +63,26 @@ def load_row(pixels: Image, start: int, channels: int, width: int, rows: Floats,
     """A row of an image.
 
     Args:
-        pixels: its bytes; what is read ends within a `RUN` and a vector after the row.
+        pixels: its bytes; what is read ends within a `RUN` after the row.
         start: the byte where the row begins.
         channels: 1 or 3, interleaved.
         width: columns.
         rows, out: `[R, PHASES, L]` get them, from place `out` on.
     """
     middle, length = spread(MIDDLE), rows.shape[2]
-    for j in range(0, of_phase(width, 0), LANES):
-        at, place = start + PHASES * channels * j, out + LEFT + j
-        for line in range(0, RUN * channels, CACHE_LINE):
-            prefetch(pixels, at + AHEAD + line)
-        if channels == 1:
+    if channels == 1:
+        for j in range(0, of_phase(width, 0), LANES):
+            at, place = start + PHASES * j, out + LEFT + j
+            for line in range(0, RUN, CACHE_LINE):
+                prefetch(pixels, at + AHEAD + line)
             store_rows(rows, place, length, minus(load_phases(pixels, at, 1, middle), middle))
-        else:
-            step = channels * LANES
-            a = luma_of(pixels, at, ROUNDING, middle)
-            b = luma_of(pixels, at + step, ROUNDING, middle)
-            c = luma_of(pixels, at + 2 * step, ROUNDING, middle)
-            d = luma_of(pixels, at + 3 * step, ROUNDING, middle)
-            split_pairs(rows, place, length, evens(a, b), odds(a, b), evens(c, d), odds(c, d))
+    else:
+        for j in range(0, of_phase(width, 0), LANES):
+            at, place = start + 3 * PHASES * j, out + LEFT + j
+            for line in range(0, 3 * RUN, CACHE_LINE):
+                prefetch(pixels, at + AHEAD + line)
+            store_rows(rows, place, length, luma_of(pixels, at, ROUNDING, middle))
     fill_outside(rows, out, width, -MIDDLE)
-
-
-@row_kernel
-def split_pairs(
-    rows: Floats, place: int, length: int, even: Any, odd: Any, next_even: Any, next_odd: Any
-) -> None:
-    """Write a `RUN` of columns, of which the even and the odd ones are given in two halves."""
-    low, high = (
-        (evens(even, next_even), evens(odd, next_odd)),
-        (odds(even, next_even), odds(odd, next_odd)),
-    )
-    store_rows(rows, place, length, low + high)
 
 
 @row_kernel

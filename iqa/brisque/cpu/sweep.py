@@ -19,7 +19,7 @@ from iqa.brisque.cpu.window import FIELDS, RADIUS, ROWS, Lines, coefficients
 from iqa.brisque.features import HALVING_LEFT, SCALES
 from iqa.images import Image
 from iqa.simd.jit import kernel, row_kernel
-from iqa.simd.lanes import VECTOR_BYTES, align_stack
+from iqa.simd.lanes import align_stack
 from iqa.simd.memory import aligned
 
 Floats = NDArray[np.float32]
@@ -162,7 +162,7 @@ def _load(pixels: Image, channels: int, y: int, plane: Plane, edge: Image) -> No
     """Row `y` of the image into the ring, by way of `edge` where loads would go on beyond it."""
     size = plane.width * channels
     start, out = y * size, _place(plane, y)
-    if start + size + RUN * channels + VECTOR_BYTES <= len(pixels):
+    if start + size + RUN * channels <= len(pixels):
         load_row(pixels, start, channels, plane.width, plane.pixels, out)
     else:
         for k in range(size):
