@@ -66,7 +66,7 @@ def buffers(width: int, dtype: type) -> tuple[NDArray[Any], ...]:
         aligned((PHASES, length), np.float32),
         aligned((FIELDS, ROWS, PHASES, length), np.float32),
         aligned((FIELDS, ROWS, PHASES, length), np.float64),
-        np.zeros(length, np.bool_),
+        np.zeros(length, np.uint8),
     )
 
 
@@ -98,7 +98,7 @@ def sweep(
     used = edges.shape[4]
     p[:, :, :, :used] = -MIDDLE
     c[:, :, :, :used] = 0
-    near[:] = False
+    near[:] = 0
     sums[:] = 0
     lines = Lines(blurred, exact, near)
     _sweep(pixels, channels, rows, full, half, scales, edge, halved, lines, sums, edges)
@@ -206,7 +206,7 @@ def _add_rows(plane: Plane, row: int, count: int, slot: int, lines: Lines, sums:
     place = slot * PHASES * ring.shape[2]
     zeros = coefficients(plane.pixels, at, width, count, lines, ring, place, sums[ROUNDING:])
     for own in range(slot, slot + count):
-        plane.zeros[own] = zeros
+        plane.zeros[own] = zeros >> (own - slot) & 1
         # Long before sums read it: a vector of which a part was just written takes long.
         wrap(ring, own, width)
     totals = no_totals(ring)

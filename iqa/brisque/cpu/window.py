@@ -61,12 +61,13 @@ class Lines(NamedTuple):
     Attributes:
         blurred: float32 `[FIELDS, ROWS, PHASES, L]`, windows down the columns.
         exact: the same in float64.
-        near: bool `[L]`, which vectors of the phases have a pixel that needs float64.
+        near: uint8 `[L]`, for each vector of the phases bits of the rows, the first one's lowest,
+            in which it has a pixel that needs float64.
     """
 
     blurred: Floats
     exact: Doubles
-    near: NDArray[np.bool_]
+    near: NDArray[np.uint8]
 
 
 # Every term of a window is one fused multiply-add; the small ones first, which rounds less.
@@ -196,7 +197,7 @@ def coefficients_along(
         if j + LANES > numbers:
             found &= (1 << (numbers - j)) - 1
         if found != 0:
-            lines.near[j // LANES] = True
+            lines.near[j // LANES] |= 1 << i
         elif i == 0:
             ratio = mean[0] / (math.sqrt(v[0]) + one)
             fourth = ratio * ratio * ratio * ratio
@@ -228,6 +229,40 @@ def exact_along(
 
 
 @ordered_row_kernel
+def _exact_where_near(
+    pixels: Floats,
+    at: Any,
+    numbers: int,
+    step: int,
+    rows: int,
+    lines: Lines,
+    out: Real,
+    place: int,
+) -> int:
+    """Compute in float64 what is near, `step` of so many numbers at a time; none is near then.
+
+    The other arguments, and what is returned, are those of `coefficients`.
+    """
+    first, found, length = 0, 0, pixels.shape[2]
+    while first < numbers:
+        last = first
+        while last < numbers and lines.near[last // LANES] != 0:
+            last += step
+        if last > first:  # windows down also of the columns beside them, once for all of these
+            blur_down(pixels, at, first - 1, last + 1, 0.0, DOWN, lines.exact)
+        for j in range(first, last, step):
+            near = np.int64(lines.near[j // LANES])
+            lines.near[j // LANES] = 0
+            found |= near
+            for i in range(rows):
+                if near >> i & 1:
+                    centre, own = at[RADIUS + i] + LEFT, place + i * PHASES * length + LEFT
+                    exact_along(lines, i, pixels, centre, j, j + step, out, own)
+        first = last + step
+    return found
+
+
+@ordered_row_kernel
 def _level(pixels: Floats, place: int, count: int) -> float:
     """The whole grey level nearest to the mean of some pixels of a phase."""
     nothing = total = spread(np.float32(0))
@@ -246,7 +281,7 @@ def coefficients(
     out: Real,
     place: int,
     rounding: Doubles,
-) -> bool:
+) -> int:
     """Coefficients of up to four rows; of type float64 they are all computed in it.
 
     Args:
@@ -257,10 +292,13 @@ def coefficients(
         out, place: `[K, PHASES, L]` get them, from place `place` on.
         rounding: a sum that gets `(m / (s + 1))^4` of every fourth pixel of the first row, m its
             local mean less the level, s its local deviation: see `join.precision`.
+
+    Returns:
+        a bit for each row, the first one's lowest: whether some of its coefficients may be 0.
     """
-    zeros, exact, numbers, length = False, out.itemsize == 8, of_phase(width, 0), pixels.shape[2]
-    if exact:
-        lines.near[0], step = True, numbers
+    numbers, length = of_phase(width, 0), pixels.shape[2]
+    if out.itemsize == 8:
+        lines.near[0], step = (1 << rows) - 1, numbers
     else:
         level, step = _level(pixels, at[RADIUS] + LEFT, numbers), LANES
         _blacken(lines.blurred, LEFT - LANES, level)
@@ -269,11 +307,4 @@ def coefficients(
         for i in range(rows):
             centre, own = at[RADIUS + i] + LEFT, place + i * PHASES * length + LEFT
             coefficients_along(lines, i, pixels, centre, width, level, out, own, rounding)
-    for first in range(0, numbers, step):
-        if lines.near[first // LANES]:
-            lines.near[first // LANES], zeros = False, True
-            blur_down(pixels, at, first - 1, first + step + 1, 0.0, DOWN, lines.exact)
-            for i in range(rows):
-                centre, own = at[RADIUS + i] + LEFT, place + i * PHASES * length + LEFT
-                exact_along(lines, i, pixels, centre, first, first + step, out, own)
-    return zeros
+    return _exact_where_near(pixels, at, numbers, step, rows, lines, out, place)
