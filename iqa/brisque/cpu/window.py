@@ -251,7 +251,7 @@ def _exact_where_near(
         if last > first:  # windows down also of the columns beside them, once for all of these
             blur_down(pixels, at, first - 1, last + 1, 0.0, DOWN, lines.exact)
         for j in range(first, last, step):
-            near = np.int64(lines.near[j // LANES])
+            near = int(np.int64(lines.near[j // LANES]))
             lines.near[j // LANES] = 0
             found |= near
             for i in range(rows):
