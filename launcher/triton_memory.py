@@ -29,8 +29,10 @@ class TritonMemory:
     def claim(self) -> None:
         """Mark it as ours for as long as this process lives; remove what dead launchers left."""
         remove_leftovers()
-        self._lock = (DIRECTORY / (self._owner + LOCK)).open("xb")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # Another launcher may take the file for a leftover before it is locked.
+        while self._lock is None or not os.fstat(self._lock.fileno()).st_nlink:
+            self._lock = (DIRECTORY / (self._owner + LOCK)).open("xb")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def remove(self) -> None:
         """Remove what a Triton that is dead left."""

@@ -29,9 +29,8 @@ def reserve(key: str, size: int) -> mmap.mmap:
         OSError: there is not that much shared memory left.
     """
     path = _path(key)
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    descriptor = _locked(path)  # until the mapping, which keeps the file open, goes
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)  # until the mapping, which keeps the file open, goes
         # Reserved at once: a page that the file system cannot provide later would be a SIGBUS.
         os.posix_fallocate(descriptor, 0, size)
         return mmap.mmap(descriptor, size)
@@ -58,6 +57,16 @@ def remove_leftovers() -> None:
         with suppress(OSError), path.open("rb") as file:  # gone, locked, or another user's
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
+
+
+def _locked(path: Path) -> int:
+    """Create a file, and lock it before `remove_leftovers` of another process takes it for one."""
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)
 
 
 def _path(key: str) -> Path:

@@ -1,6 +1,7 @@
 """Slots never overlap, are handed out in order, and come back whole."""
 
 import asyncio
+import fcntl
 import os
 import random
 import subprocess
@@ -105,14 +106,32 @@ async def test_large_private_slots_return_their_memory() -> None:
     assert not (await region.slot(LARGE)).memory.any()
 
 
-def test_regions_of_dead_workers_are_removed() -> None:
-    code = "from gateway.triton.slots import Region; print(Region(1, shared=True).key)"
-    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    orphan = Path(DIRECTORY, child.stdout.strip()[1:])
-    assert orphan.exists()
-    mine = Region(1, shared=True)
+def test_regions_of_dead_workers_are_removed_and_those_of_living_ones_kept() -> None:
+    code = (
+        "import sys; from gateway.triton.slots import Region; region = Region(1, shared=True); "
+        "print(region.key, flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as worker:
+        assert worker.stdout
+        path = Path(DIRECTORY, worker.stdout.readline().decode().strip()[1:])
+        remove_leftovers()
+        assert path.exists()
+        worker.kill()
     remove_leftovers()
-    assert not orphan.exists()
-    assert mine.key is not None
-    assert mine.key[1:] in names()
-    mine.unlink()
+    assert not path.exists()
+
+
+def test_a_region_that_was_taken_for_a_leftover_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def taken_first(descriptor: int, operation: int) -> None:
+        monkeypatch.undo()
+        remove_leftovers()  # as another process does that starts now
+        fcntl.flock(descriptor, operation)
+
+    monkeypatch.setattr("gateway.triton.shared_memory.fcntl.flock", taken_first)
+    region = Region(1, shared=True)
+    assert region.key is not None
+    assert region.key[1:] in names()
+    region.unlink()
