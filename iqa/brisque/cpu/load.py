@@ -70,6 +70,7 @@ def load_row(pixels: Image, start: int, channels: int, width: int, rows: Floats,
         rows, out: `[R, PHASES, L]` get them, from place `out` on.
     """
     middle, length = spread(MIDDLE), rows.shape[2]
+    # A loop for each, with steps that are known when it is compiled: 3% of the kernel with AVX2.
     if channels == 1:
         for j in range(0, of_phase(width, 0), LANES):
             at, place = start + PHASES * j, out + LEFT + j
