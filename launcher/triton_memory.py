@@ -6,10 +6,9 @@ import fcntl
 import os
 import secrets
 from contextlib import suppress
-from pathlib import Path
-from typing import BinaryIO
 
-DIRECTORY = Path("/dev/shm")  # noqa: S108  (where POSIX shared memory lives on Linux)
+from gateway.triton.shared_memory import DIRECTORY, create_locked
+
 PREFIX = "iqa-triton-"
 LOCK = ".lock"
 
@@ -24,15 +23,12 @@ class TritonMemory:
     def __init__(self) -> None:
         self._owner = f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
         self.prefix = f"{self._owner}-"
-        self._lock: BinaryIO | None = None
+        self._lock: int | None = None
 
     def claim(self) -> None:
         """Mark it as ours for as long as this process lives; remove what dead launchers left."""
         remove_leftovers()
-        # Another launcher may take the file for a leftover before it is locked.
-        while self._lock is None or not os.fstat(self._lock.fileno()).st_nlink:
-            self._lock = (DIRECTORY / (self._owner + LOCK)).open("xb")
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock = create_locked(DIRECTORY / (self._owner + LOCK))
 
     def remove(self) -> None:
         """Remove what a Triton that is dead left."""
@@ -41,9 +37,10 @@ class TritonMemory:
     def release(self) -> None:
         """Remove everything."""
         self.remove()
-        if self._lock:
-            Path(self._lock.name).unlink(missing_ok=True)
-            self._lock.close()
+        if self._lock is not None:
+            (DIRECTORY / (self._owner + LOCK)).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
 
 
 def remove_leftovers() -> None:

@@ -29,7 +29,7 @@ def reserve(key: str, size: int) -> mmap.mmap:
         OSError: there is not that much shared memory left.
     """
     path = _path(key)
-    descriptor = _locked(path)  # until the mapping, which keeps the file open, goes
+    descriptor = create_locked(path)  # until the mapping, which keeps the file open, goes
     try:
         # Reserved at once: a page that the file system cannot provide later would be a SIGBUS.
         os.posix_fallocate(descriptor, 0, size)
@@ -38,6 +38,20 @@ def reserve(key: str, size: int) -> mmap.mmap:
         path.unlink()
         raise
     finally:
+        os.close(descriptor)
+
+
+def create_locked(path: Path) -> int:
+    """Create and open a file that has a lock for as long as it is open.
+
+    Another process that looks for leftovers may take it for one before it is locked, and remove its
+    name: then it is made again.
+    """
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
         os.close(descriptor)
 
 
@@ -57,16 +71,6 @@ def remove_leftovers() -> None:
         with suppress(OSError), path.open("rb") as file:  # gone, locked, or another user's
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
-
-
-def _locked(path: Path) -> int:
-    """Create a file, and lock it before `remove_leftovers` of another process takes it for one."""
-    while True:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        if os.fstat(descriptor).st_nlink:
-            return descriptor
-        os.close(descriptor)
 
 
 def _path(key: str) -> Path:

@@ -18,10 +18,11 @@ import psutil
 import pytest
 from PIL import Image
 
+from gateway.triton.shared_memory import DIRECTORY
 from iqa.catalogue import METRICS
 from iqa.simd.levels import level
 from launcher.options import REPOSITORY
-from launcher.triton_memory import DIRECTORY, LOCK, PREFIX
+from launcher.triton_memory import LOCK, PREFIX
 from perf.load import faults
 from tests.conftest import (
     START_PATIENCE,

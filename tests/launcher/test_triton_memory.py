@@ -1,20 +1,20 @@
 """Triton's shared memory goes when its launcher is dead, and not before."""
 
-import fcntl
 import subprocess
 import sys
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
-from launcher.triton_memory import DIRECTORY, TritonMemory, remove_leftovers
+from gateway.triton.shared_memory import DIRECTORY
+from launcher.triton_memory import TritonMemory, remove_leftovers
+from tests.leftovers import mistaken_once
 
 # Claims its memory, tells its prefix, and lives until its input ends.
 OWNER = """
 import sys
-from pathlib import Path
-from launcher.triton_memory import DIRECTORY, TritonMemory
+from gateway.triton.shared_memory import DIRECTORY
+from launcher.triton_memory import TritonMemory
 memory = TritonMemory()
 memory.claim()
 (DIRECTORY / f"{memory.prefix}region").touch()
@@ -61,15 +61,10 @@ def test_what_a_dead_triton_left_is_removed_and_the_claim_stays() -> None:
 def test_a_claim_that_was_taken_for_a_leftover_is_made_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def taken_first(lock: BinaryIO, operation: int) -> None:
-        monkeypatch.undo()
-        remove_leftovers()  # as another launcher does that starts now
-        fcntl.flock(lock, operation)
-
     memory = TritonMemory()
     remove_leftovers()
     monkeypatch.setattr("launcher.triton_memory.remove_leftovers", lambda: None)
-    monkeypatch.setattr("launcher.triton_memory.fcntl.flock", taken_first)
+    mistaken_once(monkeypatch, remove_leftovers)
     memory.claim()
     assert owned(memory.prefix) == {".lock"}
     memory.release()

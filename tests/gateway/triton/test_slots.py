@@ -1,7 +1,6 @@
 """Slots never overlap, are handed out in order, and come back whole."""
 
 import asyncio
-import fcntl
 import os
 import random
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 
 from gateway.triton.shared_memory import DIRECTORY, PREFIX, remove_leftovers
 from gateway.triton.slots import ALIGNMENT, LARGE, Region
+from tests.leftovers import mistaken_once
 
 
 def names() -> set[str]:
@@ -125,12 +125,7 @@ def test_regions_of_dead_workers_are_removed_and_those_of_living_ones_kept() -> 
 def test_a_region_that_was_taken_for_a_leftover_is_made_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def taken_first(descriptor: int, operation: int) -> None:
-        monkeypatch.undo()
-        remove_leftovers()  # as another process does that starts now
-        fcntl.flock(descriptor, operation)
-
-    monkeypatch.setattr("gateway.triton.shared_memory.fcntl.flock", taken_first)
+    mistaken_once(monkeypatch, remove_leftovers)
     region = Region(1, shared=True)
     assert region.key is not None
     assert region.key[1:] in names()
