@@ -66,7 +66,7 @@ def buffers(width: int, dtype: type) -> tuple[NDArray[Any], ...]:
         aligned((PHASES, length), np.float32),
         aligned((FIELDS, ROWS, PHASES, length), np.float32),
         aligned((FIELDS, ROWS, PHASES, length), np.float64),
-        np.zeros(length, np.uint8),
+        np.zeros(length, np.int64),
     )
 
 

@@ -61,13 +61,13 @@ class Lines(NamedTuple):
     Attributes:
         blurred: float32 `[FIELDS, ROWS, PHASES, L]`, windows down the columns.
         exact: the same in float64.
-        near: uint8 `[L]`, for each vector of the phases bits of the rows, the first one's lowest,
+        near: int64 `[L]`, for each vector of the phases bits of the rows, the first one's lowest,
             in which it has a pixel that needs float64.
     """
 
     blurred: Floats
     exact: Doubles
-    near: NDArray[np.uint8]
+    near: NDArray[np.int64]
 
 
 # Every term of a window is one fused multiply-add; the small ones first, which rounds less.
@@ -251,7 +251,7 @@ def _exact_where_near(
         if last > first:  # windows down also of the columns beside them, once for all of these
             blur_down(pixels, at, first - 1, last + 1, 0.0, DOWN, lines.exact)
         for j in range(first, last, step):
-            near = int(np.int64(lines.near[j // LANES]))
+            near = int(lines.near[j // LANES])
             lines.near[j // LANES] = 0
             found |= near
             for i in range(rows):
