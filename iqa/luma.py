@@ -9,9 +9,8 @@ import numpy as np
 
 from iqa.images import LUMA_WEIGHTS, Image, row_major
 from iqa.simd.jit import kernel, row_kernel
-from iqa.simd.lanes import VECTOR_BYTES, load_colours, spread, store_phases
+from iqa.simd.lanes import RUN, load_pixels, store_phases
 
-RUN = VECTOR_BYTES  # pixels: four vectors of 32-bit numbers
 LEVEL = 65536
 RED, GREEN, BLUE = np.array(LUMA_WEIGHTS, np.float32)
 HALF = np.float32(LEVEL // 2)
@@ -24,34 +23,23 @@ def write_luma(image: Image, out: Image) -> None:
 
 
 @row_kernel
-def _luma(colours: Any, rounding: np.float32) -> Any:
-    weighted = spread(GREEN) * colours[1] + (spread(BLUE) * colours[2] + spread(rounding))
-    return math.floor(spread(UNIT) * (spread(RED) * colours[0] + weighted))
-
-
-@row_kernel
-def luma_of(pixels: Image, start: int, rounding: np.float32, like: Any) -> Any:
+def luma_of(pixels: Image, start: int, rounding: np.float32) -> Any:
     """Luma of a `RUN` of pixels from byte `start` on, in float32, in which every step is exact.
 
     Number j of vector p of the four is that of pixel 4 j + p. `rounding` is `HALF`, and so many
     times `LEVEL` more as should be added to each.
     """
-    c = load_colours(pixels, start, like)
-    return (
-        _luma(c[0:3], rounding),
-        _luma(c[3:6], rounding),
-        _luma(c[6:9], rounding),
-        _luma(c[9:12], rounding),
-    )
+    colours = load_pixels(pixels, start, 3, rounding)
+    red, green, blue = colours[0:4], colours[4:8], colours[8:12]
+    return math.floor(UNIT * (RED * red + (GREEN * green + (BLUE * blue + rounding))))
 
 
 @kernel
 def fill_luma(pixels: Image, out: Image) -> None:
     """Write the luma of `pixels`, uint8 `[3 * N]`, to `out`, uint8 `[N]`."""
-    like = spread(HALF)
     index = 0
     while index + RUN <= len(out):
-        store_phases(out, index, luma_of(pixels, 3 * index, HALF, like))
+        store_phases(out, index, luma_of(pixels, 3 * index, HALF))
         index += RUN
     of_red, of_green, of_blue = LUMA_WEIGHTS
     for rest in range(index, len(out)):

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from itertools import product
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core.cgutils import get_or_insert_function
 from numba.core.typing import signature
-from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.core.typing.templates import AbstractTemplate, infer, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from iqa.simd.levels import LEVEL
@@ -24,26 +27,59 @@ compiled: Any = intrinsic
 literally: Any = intrinsic(prefer_literal=True)
 
 VECTOR_BYTES = LEVEL.vector_bytes
+WORD = 4  # bytes
+LANES = VECTOR_BYTES // WORD  # numbers of 32 bits in a vector
+PHASES = 4  # vectors that pixels of a row are dealt out to
+RUN = PHASES * LANES
 INDEX = ir.IntType(32)
 
 
 class Lanes(types.Type):
-    """As many numbers of one type as a vector holds.
+    """Some vectors of numbers of one type, each as many as a register holds.
 
-    Has `+`, `-`, `*`, `/`, `min`, `max`, `abs`, `math.sqrt` and `math.floor`, of each number.
+    `x[2]` and `x[2:6]` are some of the vectors. `+`, `-`, `*`, `/`, `min`, `max`, `abs`,
+    `math.sqrt` and `math.floor` are of each number; of two of them either may be a single vector
+    or a number, which then goes with every vector.
     """
 
-    def __init__(self, dtype: Any) -> None:
+    def __init__(self, dtype: Any, vectors: int = 1) -> None:
         self.dtype = dtype
+        self.vectors = vectors
         self.count = 8 * VECTOR_BYTES // dtype.bitwidth
-        super().__init__(name=f"Lanes({dtype})")
+        super().__init__(name=f"Lanes({dtype}, {vectors})")
 
 
 @register_model(Lanes)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, lanes: Lanes) -> None:
         element = manager.lookup(lanes.dtype).get_value_type()
-        super().__init__(manager, lanes, ir.VectorType(element, lanes.count))
+        vector = ir.VectorType(element, lanes.count)
+        super().__init__(manager, lanes, ir.ArrayType(vector, lanes.vectors))
+
+
+def _split(builder: Any, value: Any) -> list[Any]:
+    """The vectors of a value, or the numbers of a tuple."""
+    return [builder.extract_value(value, k) for k in range(value.type.count)]
+
+
+def _join(builder: Any, vectors: Sequence[Any]) -> Any:
+    """A value of vectors."""
+    value = ir.Constant(ir.ArrayType(vectors[0].type, len(vectors)), ir.Undefined)
+    for k, vector in enumerate(vectors):
+        value = builder.insert_value(value, vector, k)
+    return value
+
+
+def _everywhere(builder: Any, value: Any, count: int) -> Any:
+    """A vector of equal numbers."""
+    blank = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
+    first = builder.insert_element(blank, value, INDEX(0))
+    return builder.shuffle_vector(first, blank, ir.Constant(ir.VectorType(INDEX, count), None))
+
+
+def _equal(builder: Any, vector: Any, number: float) -> Any:
+    """A constant vector of equal numbers, of the type of another."""
+    return ir.Constant(vector.type, [number] * vector.type.count)
 
 
 def _place(context: Any, builder: Any, array: Any, value: Any, index: Any, count: int) -> Any:
@@ -52,56 +88,113 @@ def _place(context: Any, builder: Any, array: Any, value: Any, index: Any, count
     return builder.bitcast(first, ir.VectorType(first.type.pointee, count).as_pointer())
 
 
-def _converted(builder: Any, vector: Any, kind: Any) -> Any:
-    """The vector, its numbers rounded or widened to those of another type of vector."""
-    if vector.type.element == kind.element:
+def _converted(builder: Any, vector: Any, element: Any) -> Any:
+    """The vector, its numbers rounded or widened to another type."""
+    if vector.type.element == element:
         return vector
-    narrower = kind.element == ir.FloatType()
-    return (builder.fptrunc if narrower else builder.fpext)(vector, kind)
+    convert = builder.fptrunc if element == ir.FloatType() else builder.fpext
+    return convert(vector, ir.VectorType(element, vector.type.count))
 
 
-def _read(context: Any, builder: Any, array: Any, value: Any, index: Any, like: Any) -> Any:
-    """A vector of the type `like` of consecutive elements of a float array."""
-    place = _place(context, builder, array, value, index, like.count)
-    vector = builder.load(place, align=array.dtype.bitwidth // 8)
-    return _converted(builder, vector, context.get_value_type(like))
+def _of(like: Any, vectors: int = 1) -> Lanes:
+    """The type of so many vectors of what `like` is, or is made of."""
+    return Lanes(like.dtype if isinstance(like, Lanes) else like, vectors)
 
 
-def _write(context: Any, builder: Any, array: Any, value: Any, index: Any, vector: Any) -> None:
-    """Write a vector to consecutive elements of a float array, rounded to its type."""
-    place = _place(context, builder, array, value, index, vector.type.count)
-    vector = _converted(builder, vector, place.type.pointee)
-    builder.store(vector, place, align=array.dtype.bitwidth // 8)
+def _loads(array: Any, lanes: Lanes, places: Callable[..., list[Any]], *arguments: Any) -> Any:
+    """An intrinsic that loads vectors from a float array at places that it computes."""
+
+    def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+        element = context.get_value_type(lanes.dtype)
+        vectors = []
+        for index in places(builder, *values[1:]):
+            place = _place(context, builder, array, values[0], index, lanes.count)
+            vector = builder.load(place, align=array.dtype.bitwidth // 8)
+            vectors.append(_converted(builder, vector, element))
+        return _join(builder, vectors)
+
+    return lanes(array, *arguments), generate
 
 
-def _everywhere(builder: Any, value: Any, kind: Any) -> Any:
-    """A vector of equal numbers."""
-    blank = ir.Constant(kind, ir.Undefined)
-    first = builder.insert_element(blank, value, INDEX(0))
-    return builder.shuffle_vector(first, blank, ir.Constant(ir.VectorType(INDEX, kind.count), None))
+def _steps(builder: Any, index: Any, step: Any, count: int) -> list[Any]:
+    """Places `step` apart, from `index` on."""
+    places = [index]
+    while len(places) < count:
+        places.append(builder.add(places[-1], step))
+    return places
 
 
 @compiled
 def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
     """Consecutive elements of a float array from `index` on, as numbers of the type of `like`."""
+    return _loads(array, _of(like), lambda _, index, __: [index], types.intp, like)
+
+
+@literally
+def load_rows(typing: Any, array: Any, index: Any, step: Any, count: Any, like: Any) -> Any:
+    """`count` (a literal) vectors that begin `step` elements apart, see `load`."""
+    vectors = count.literal_value
+
+    def places(builder: Any, index: Any, step: Any, *_: Any) -> list[Any]:
+        return _steps(builder, index, step, vectors)
+
+    return _loads(array, _of(like, vectors), places, types.intp, types.intp, count, like)
+
+
+@compiled
+def load_at(typing: Any, array: Any, starts: Any, index: Any, like: Any) -> Any:
+    """The vectors that begin `index` after each of a tuple of places, see `load`."""
+
+    def places(builder: Any, starts: Any, index: Any, _: Any) -> list[Any]:
+        return [builder.add(start, index) for start in _split(builder, starts)]
+
+    return _loads(array, _of(like, starts.count), places, starts, types.intp, like)
+
+
+def _store(
+    context: Any, builder: Any, array: Any, value: Any, index: Any, vectors: Any, step: Any = None
+) -> None:
+    for vector in _split(builder, vectors):
+        place = _place(context, builder, array, value, index, vector.type.count)
+        vector = _converted(builder, vector, place.type.pointee.element)
+        builder.store(vector, place, align=array.dtype.bitwidth // 8)
+        index = builder.add(index, step) if step else index
+
+
+@compiled
+def store_rows(typing: Any, array: Any, index: Any, step: Any, lanes: Any) -> Any:
+    """Write vectors to a float array, rounded to its type, to places `step` elements apart."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return _read(context, builder, array, *arguments[:2], like)
+        value, index, step, vectors = arguments
+        _store(context, builder, array, value, index, vectors, step)
+        return context.get_dummy_value()
 
-    return like(array, types.intp, like), generate
+    return types.void(array, types.intp, types.intp, lanes), generate
+
+
+@compiled
+def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """Write one vector, see `store_rows`."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        _store(context, builder, array, *arguments)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
 
 
 def _every_word(
-    context: Any, builder: Any, array: Any, value: Any, index: Any, count: int, step: int
+    context: Any, builder: Any, array: Any, value: Any, index: Any, step: int
 ) -> list[Any]:
     """For each k < `step` a vector of every `step`-th word of a uint8 array, from word k on.
 
     Word j of vector k has the bytes `4 (step * j + k)` to `4 (step * j + k) + 3` from `index` on.
     """
-    words, loads = ir.VectorType(INDEX, count), []
+    words, loads = ir.VectorType(INDEX, LANES), []
     for k in range(step):
-        first = builder.add(index, ir.Constant(index.type, 4 * count * k))
-        place = _place(context, builder, array, value, first, 4 * count)
+        first = builder.add(index, ir.Constant(index.type, VECTOR_BYTES * k))
+        place = _place(context, builder, array, value, first, VECTOR_BYTES)
         loads.append(builder.bitcast(builder.load(place, align=1), words))
 
     def choose(low: Any, high: Any, indices: list[int]) -> Any:
@@ -111,171 +204,55 @@ def _every_word(
     # them all, to be put in order.
     every = []
     for k in range(step):
-        taken = [divmod(k + step * j, count) for j in range(count)]
+        taken = [divmod(k + step * j, LANES) for j in range(LANES)]
         mixed = loads[0]
         for which in range(1, step):
-            indices = list(range(count))
+            indices = list(range(LANES))
             for load, place in taken:
                 if load == which:
-                    indices[place] += count
+                    indices[place] += LANES
             mixed = choose(mixed, loads[which], indices)
         every.append(choose(mixed, mixed, [place for _, place in taken]))
     return every
 
 
-def _byte_of(builder: Any, every: list[Any], position: int, kind: Any) -> Any:
-    """The bytes at a position of each group of four times as many bytes as there are vectors."""
-    word, byte = divmod(position, 4)
-    words = every[word].type
-    shift, mask = (ir.Constant(words, [number] * words.count) for number in (8 * byte, 255))
-    return builder.sitofp(builder.and_(builder.lshr(every[word], shift), mask), kind)
-
-
 @literally
-def load_phases(typing: Any, array: Any, index: Any, step: Any, like: Any) -> Any:
-    """Four vectors of bytes of a uint8 array, each one or each third (`step`, a literal).
+def load_pixels(typing: Any, array: Any, index: Any, channels: Any, like: Any) -> Any:
+    """A vector of pixels of each phase from a uint8 array, from `index` on.
 
-    Number j of vector p is byte `step * (4 j + p)` from `index` on. All of the bytes are read, so
-    `step - 1` more than are taken.
+    Number j of vector `4 * c + p` is channel c of pixel `4 * j + p`. `channels` is a literal, 1 or
+    3; the one loaded from the third channel on takes up to two bytes behind its pixels.
     """
-    four = types.UniTuple(like, 4)
+    step = channels.literal_value
+    lanes = _of(like, PHASES * step)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        value, index, _, wanted = arguments
-        step_ = step.literal_value
-        every = _every_word(context, builder, array, value, index, like.count, step_)
-        taken = [_byte_of(builder, every, step_ * phase, wanted.type) for phase in range(4)]
-        return context.make_tuple(builder, four, taken)
+        every = _every_word(context, builder, array, *arguments[:2], step)
+        element = context.get_value_type(lanes.dtype)
+        vectors = []
+        for channel, pixel in product(range(step), range(PHASES)):
+            word, byte = divmod(step * pixel + channel, WORD)
+            shifted = builder.lshr(every[word], _equal(builder, every[word], 8 * byte))
+            masked = builder.and_(shifted, _equal(builder, shifted, 255))
+            vectors.append(builder.sitofp(masked, ir.VectorType(element, lanes.count)))
+        return _join(builder, vectors)
 
-    return four(array, types.intp, step, like), generate
+    return lanes(array, types.intp, channels, like), generate
 
 
 @compiled
-def load_colours(typing: Any, array: Any, index: Any, like: Any) -> Any:
-    """Twelve vectors of the bytes of pixels of three channels, from `index` on.
-
-    Number j of vector `3 p + c` is channel c of pixel `4 j + p`.
-    """
-    twelve = types.UniTuple(like, 12)
+def store_phases(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """Write four vectors of whole numbers from 0 to 255 to a uint8 array; see `load_pixels`."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        value, index, wanted = arguments
-        every = _every_word(context, builder, array, value, index, like.count, 3)
-        taken = [_byte_of(builder, every, position, wanted.type) for position in range(12)]
-        return context.make_tuple(builder, twelve, taken)
-
-    return twelve(array, types.intp, like), generate
-
-
-@compiled
-def store_phases(typing: Any, array: Any, index: Any, vectors: Any) -> Any:
-    """Write four vectors of whole numbers from 0 to 255 to a uint8 array; see `load_phases`."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        count = vectors.dtype.count
-        words = ir.VectorType(INDEX, count)
+        value, index, vectors = arguments
+        words = ir.VectorType(INDEX, lanes.count)
         total = ir.Constant(words, None)
-        for phase in range(4):
-            number = builder.fptosi(builder.extract_value(arguments[2], phase), words)
-            shift = ir.Constant(words, [8 * phase] * count)
-            total = builder.or_(total, builder.shl(number, shift))
-        place = _place(context, builder, array, *arguments[:2], 4 * count)
+        for phase, vector in enumerate(_split(builder, vectors)):
+            number = builder.fptosi(vector, words)
+            total = builder.or_(total, builder.shl(number, _equal(builder, number, 8 * phase)))
+        place = _place(context, builder, array, value, index, VECTOR_BYTES)
         builder.store(builder.bitcast(total, place.type.pointee), place, align=1)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, vectors), generate
-
-
-@literally
-def load_rows(typing: Any, array: Any, index: Any, step: Any, count: Any, like: Any) -> Any:
-    """A tuple of `count` (a literal) vectors that begin `step` elements apart, see `load`."""
-    vectors = types.UniTuple(like, count.literal_value)
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        value, index, step, *_ = arguments
-        taken = []
-        for _ in range(vectors.count):
-            taken.append(_read(context, builder, array, value, index, like))
-            index = builder.add(index, step)
-        return context.make_tuple(builder, vectors, taken)
-
-    return vectors(array, types.intp, types.intp, count, like), generate
-
-
-@compiled
-def squared(typing: Any, vectors: Any) -> Any:
-    """The squares of a tuple of vectors."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        each = [builder.extract_value(arguments[0], k) for k in range(vectors.count)]
-        return context.make_tuple(builder, vectors, [builder.fmul(one, one) for one in each])
-
-    return vectors(vectors), generate
-
-
-@compiled
-def alike(typing: Any, number: Any, like: Any) -> Any:
-    """A vector of a float64 number, rounded to the type of `like`."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        vector, value = arguments[1].type, arguments[0]
-        if vector.element != value.type:
-            value = builder.fptrunc(value, vector.element)
-        return _everywhere(builder, value, vector)
-
-    return like(types.float64, like), generate
-
-
-@compiled
-def load_at(typing: Any, array: Any, places: Any, index: Any, like: Any) -> Any:
-    """A tuple of the vectors that begin `index` after each of a tuple of places, see `load`."""
-    vectors = types.UniTuple(like, places.count)
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        value, places, index, _ = arguments
-        taken = []
-        for k in range(vectors.count):
-            first = builder.add(builder.extract_value(places, k), index)
-            taken.append(_read(context, builder, array, value, first, like))
-        return context.make_tuple(builder, vectors, taken)
-
-    return vectors(array, places, types.intp, like), generate
-
-
-@compiled
-def store_rows(typing: Any, array: Any, index: Any, step: Any, vectors: Any) -> Any:
-    """Write a tuple of vectors to places `step` elements apart, see `store`."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        value, index, step, taken = arguments
-        for k in range(vectors.count):
-            vector = builder.extract_value(taken, k)
-            _write(context, builder, array, value, index, vector)
-            index = builder.add(index, step)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, vectors), generate
-
-
-@compiled
-def minus(typing: Any, vectors: Any, vector: Any) -> Any:
-    """A tuple of vectors, each less the same one."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        each = [builder.extract_value(arguments[0], k) for k in range(vectors.count)]
-        return context.make_tuple(
-            builder, vectors, [builder.fsub(one, arguments[1]) for one in each]
-        )
-
-    return vectors(vectors, vector), generate
-
-
-@compiled
-def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
-    """Write a vector to consecutive elements of a float array, rounded to its type."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        _write(context, builder, array, *arguments)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), generate
@@ -302,43 +279,49 @@ def spread(typing: Any, number: Any) -> Any:
     lanes = Lanes(number)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return _everywhere(builder, arguments[0], context.get_value_type(lanes))
+        return _join(builder, [_everywhere(builder, arguments[0], lanes.count)])
 
     return lanes(number), generate
 
 
 @compiled
-def multiply_add(typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """`a * b + c`, fused where the processor can, in the order that is written.
-
-    Where LLVM is left to find these by itself, it also reorders them, and to no advantage.
-    """
+def joined(typing: Any, first: Any, rest: Any) -> Any:
+    """The vectors of the first, then those of the rest."""
+    lanes = Lanes(first.dtype, first.vectors + rest.vectors)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        vector = arguments[0].type
-        name = f"llvm.fmuladd.v{a.count}f{a.dtype.bitwidth}"
-        function = ir.FunctionType(vector, [vector] * 3)
-        return builder.call(get_or_insert_function(builder.module, function, name), arguments)
+        return _join(builder, [each for value in arguments for each in _split(builder, value)])
 
-    return a(a, b, c), generate
+    return lanes(first, rest), generate
 
 
 @compiled
-def count_of(typing: Any, lanes: Any) -> Any:
+def count_of(typing: Any, like: Any) -> Any:
     """How many numbers a vector holds, as a constant, unlike the `itemsize` of an array."""
 
     def generate(context: Any, *_: Any) -> Any:
-        return context.get_constant(types.intp, lanes.count)
+        return context.get_constant(types.intp, _of(like).count)
 
-    return types.intp(lanes), generate
+    return types.intp(like), generate
+
+
+@compiled
+def vector_sum(typing: Any, lanes: Any) -> Any:
+    """The sum of the vectors, which is one."""
+    one = Lanes(lanes.dtype)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        return _join(builder, [reduce(builder.fadd, _split(builder, arguments[0]))])
+
+    return one(lanes), generate
 
 
 @compiled
 def sum_of(typing: Any, lanes: Any) -> Any:
-    """Sum of a vector's numbers."""
+    """Sum of all numbers."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        total, count = arguments[0], lanes.count
+        total, count = reduce(builder.fadd, _split(builder, arguments[0])), lanes.count
         while count > 1:
             count //= 2
             halves = [
@@ -351,105 +334,59 @@ def sum_of(typing: Any, lanes: Any) -> Any:
     return lanes.dtype(lanes), generate
 
 
-def _every_second(lanes: Lanes, first: int) -> Any:
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        mask = ir.Constant(
-            ir.VectorType(INDEX, lanes.count), list(range(first, 2 * lanes.count, 2))
-        )
-        return builder.shuffle_vector(*arguments, mask)
+def _bits(lanes: Lanes, found: Callable[[Any, Any], Any]) -> Any:
+    """An intrinsic that makes a word with a bit for each number, the first one's lowest."""
 
-    return lanes(lanes, lanes), generate
-
-
-@compiled
-def evens(typing: Any, low: Any, high: Any) -> Any:
-    """Numbers 0, 2, 4, ... of two vectors one after the other."""
-    return _every_second(low, 0)
-
-
-@compiled
-def odds(typing: Any, low: Any, high: Any) -> Any:
-    """Numbers 1, 3, 5, ... of two vectors one after the other."""
-    return _every_second(low, 1)
-
-
-def _word_of(builder: Any, found: Any) -> Any:
-    """A word with a bit for each of a vector of bits, the lowest first."""
-    bits = builder.bitcast(found, ir.IntType(found.type.count))
-    return builder.zext(bits, ir.IntType(64))
-
-
-@compiled
-def bits_below(typing: Any, one: Any, other: Any) -> Any:
-    """A word with a bit, the lowest first, for each number of `one` below that of `other`."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return _word_of(builder, builder.fcmp_ordered("<", *arguments))
-
-    return types.uint64(one, other), generate
-
-
-def _bits_of(vectors: Any, found: Any) -> Any:
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         total = ir.Constant(ir.IntType(64), 0)
-        for k in range(vectors.count):
-            word = _word_of(builder, found(builder, builder.extract_value(arguments[0], k)))
-            shift = ir.Constant(total.type, vectors.dtype.count * k)
-            total = builder.or_(total, builder.shl(word, shift))
+        for k, vector in enumerate(_split(builder, arguments[0])):
+            bits = builder.bitcast(found(builder, vector), ir.IntType(lanes.count))
+            word = builder.zext(bits, total.type)
+            total = builder.or_(total, builder.shl(word, total.type(lanes.count * k)))
         return total
 
-    return types.uint64(vectors), generate
+    return types.uint64(lanes), generate
 
 
 @compiled
-def negative_bits(typing: Any, vectors: Any) -> Any:
-    """A word with a bit for each number of a tuple of vectors, the lowest first: is it below 0.
-
-    The bit of -0 is set, too.
-    """
+def negative_bits(typing: Any, lanes: Any) -> Any:
+    """A word with a bit for each number, the first one's lowest: is it below 0, or is it -0."""
 
     def found(builder: Any, vector: Any) -> Any:
-        words = ir.VectorType(ir.IntType(vectors.dtype.dtype.bitwidth), vector.type.count)
+        words = ir.VectorType(ir.IntType(lanes.dtype.bitwidth), lanes.count)
         return builder.icmp_signed("<", builder.bitcast(vector, words), ir.Constant(words, None))
 
-    return _bits_of(vectors, found)
+    return _bits(lanes, found)
 
 
 @compiled
-def nonzero_bits(typing: Any, vectors: Any) -> Any:
+def nonzero_bits(typing: Any, lanes: Any) -> Any:
     """The same for each that is not 0."""
 
     def found(builder: Any, vector: Any) -> Any:
         return builder.fcmp_ordered("!=", vector, ir.Constant(vector.type, None))
 
-    return _bits_of(vectors, found)
+    return _bits(lanes, found)
 
 
 @compiled
-def zero_below(typing: Any, lanes: Any, limit: Any) -> Any:
-    """The numbers, 0 in place of those whose magnitude is below that of `limit`."""
+def inside(typing: Any, columns: Any, lanes: Any, outside: Any) -> Any:
+    """The numbers of the first so many columns, `outside` in place of the rest.
+
+    Of n vectors, number j of vector p is column `n * j + p`.
+    """
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        small = builder.fcmp_ordered("<", _intrinsic(builder, "fabs", arguments[0]), arguments[1])
-        return builder.select(small, ir.Constant(arguments[0].type, None), arguments[0])
+        columns, value, outside = arguments
+        bound, (rest,) = _everywhere(builder, columns, lanes.count), _split(builder, outside)
+        found = []
+        for first, vector in enumerate(_split(builder, value)):
+            own = list(range(first, lanes.vectors * lanes.count, lanes.vectors))
+            own = builder.icmp_signed("<", ir.Constant(bound.type, own), bound)
+            found.append(builder.select(own, vector, rest))
+        return _join(builder, found)
 
-    return lanes(lanes, limit), generate
-
-
-@compiled
-def between(typing: Any, first: Any, last: Any, lanes: Any, other: Any) -> Any:
-    """The numbers at places `first` to `last` (exclusive), of `other` in place of the rest."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        places = ir.VectorType(arguments[0].type, lanes.count)
-        place = ir.Constant(places, list(range(lanes.count)))
-        first, last = (_everywhere(builder, bound, places) for bound in arguments[:2])
-        inside = builder.and_(
-            builder.icmp_signed(">=", place, first), builder.icmp_signed("<", place, last)
-        )
-        return builder.select(inside, *arguments[2:])
-
-    return lanes(types.intp, types.intp, lanes, lanes), generate
+    return lanes(types.intp, lanes, outside), generate
 
 
 @compiled
@@ -481,25 +418,115 @@ def align_stack(typing: Any) -> Any:
     return types.void(), generate
 
 
+@infer
+class _Some(AbstractTemplate):
+    """The type of `x[2]` and `x[2:6]`."""
+
+    key = "static_getitem"
+
+    def generic(self, arguments: Any, _: Any) -> Any:
+        lanes, index = arguments
+        if not isinstance(lanes, Lanes):
+            return None
+        return signature(Lanes(lanes.dtype, len(_chosen(range(lanes.vectors), index))), *arguments)
+
+
+def _chosen(vectors: Sequence[Any], index: int | slice) -> Sequence[Any]:
+    return vectors[index] if isinstance(index, slice) else [vectors[index]]
+
+
+@lower_builtin("static_getitem", Lanes, types.IntegerLiteral)
+@lower_builtin("static_getitem", Lanes, types.SliceLiteral)
+def _some(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+    lanes, index = arguments
+    return _join(builder, _chosen(_split(builder, lanes), index))
+
+
+def _result(operands: Sequence[Any]) -> Lanes | None:
+    """The type of what an operation makes of these; None: it is not one of vectors."""
+    lanes = [each for each in operands if isinstance(each, Lanes)]
+    most = max((each.vectors for each in lanes), default=0)
+    for each in operands:
+        if isinstance(each, Lanes):
+            fits = each.vectors in (1, most) and each.dtype == lanes[0].dtype
+        else:
+            fits = isinstance(each, types.Number)
+        if not fits:
+            return None
+    return Lanes(lanes[0].dtype, most) if lanes else None
+
+
+def _for_each(generate: Any, context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    """Generate an operation for each vector of its result."""
+    lanes, columns = signature.return_type, []
+    for kind, value in zip(signature.args, values, strict=True):
+        if isinstance(kind, Lanes):
+            vectors = _split(builder, value)
+        else:
+            number = context.cast(builder, value, kind, lanes.dtype)
+            vectors = [_everywhere(builder, number, lanes.count)]
+        columns.append(vectors * (lanes.vectors // len(vectors)))
+    return _join(builder, [generate(builder, *each) for each in zip(*columns, strict=True)])
+
+
+def _elementwise(generate: Any, *operands: Any) -> Any:
+    """An intrinsic."""
+    lanes = _result(operands)
+    return lanes and (lanes(*operands), partial(_for_each, generate))
+
+
+@compiled
+def zero_below(typing: Any, lanes: Any, limit: Any) -> Any:
+    """The numbers, 0 in place of those whose magnitude is below a limit."""
+
+    def generate(builder: Any, vector: Any, limit: Any) -> Any:
+        small = builder.fcmp_ordered("<", _call("fabs", builder, vector), limit)
+        return builder.select(small, ir.Constant(vector.type, None), vector)
+
+    return _elementwise(generate, lanes, limit)
+
+
+def _every_second(low: Lanes, high: Lanes, first: int) -> Any:
+    def generate(builder: Any, low: Any, high: Any) -> Any:
+        places = list(range(first, 2 * low.type.count, 2))
+        return builder.shuffle_vector(
+            low, high, ir.Constant(ir.VectorType(INDEX, len(places)), places)
+        )
+
+    return _elementwise(generate, low, high)
+
+
+@compiled
+def evens(typing: Any, low: Any, high: Any) -> Any:
+    """Numbers 0, 2, 4, ... of two vectors one after the other, for each two of the operands."""
+    return _every_second(low, high, 0)
+
+
+@compiled
+def odds(typing: Any, low: Any, high: Any) -> Any:
+    """Numbers 1, 3, 5, ... of two vectors one after the other, for each two of the operands."""
+    return _every_second(low, high, 1)
+
+
+def _call(name: str, builder: Any, *vectors: Any) -> Any:
+    """Call one of LLVM's intrinsics."""
+    kind = vectors[0].type
+    suffix = f"v{kind.count}f{64 if kind.element == ir.DoubleType() else 32}"
+    function = ir.FunctionType(kind, [kind] * len(vectors))
+    name = f"llvm.{name}.{suffix}"
+    return builder.call(get_or_insert_function(builder.module, function, name), vectors)
+
+
 def _define(operation: Any, operands: int, generate: Any) -> None:
     @infer_global(operation)
     class _Template(AbstractTemplate):
         def generic(self, arguments: Any, _: Any) -> Any:
-            lanes = arguments[0]
-            if isinstance(lanes, Lanes) and arguments == (lanes,) * operands:
-                return signature(lanes, *arguments)
-            return None
+            result = _result(arguments) if len(arguments) == operands else None
+            return result and signature(result, *arguments)
 
-    @lower_builtin(operation, *[Lanes] * operands)
-    def _lower(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return generate(builder, *arguments)
-
-
-def _intrinsic(builder: Any, name: str, vector: Any) -> Any:
-    suffix = f"v{vector.type.count}f{64 if vector.type.element == ir.DoubleType() else 32}"
-    kind = ir.FunctionType(vector.type, [vector.type])
-    function = builder.module.declare_intrinsic(f"llvm.{name}.{suffix}", fnty=kind)
-    return builder.call(function, [vector])
+    for kinds in product((Lanes, types.Number), repeat=operands):
+        if Lanes in kinds:
+            lower_builtin(operation, *kinds)(partial(_for_each, generate))
 
 
 def _lesser(builder: Any, one: Any, other: Any) -> Any:
@@ -516,6 +543,6 @@ _define(operator.mul, 2, lambda builder, one, other: builder.fmul(one, other))
 _define(operator.truediv, 2, lambda builder, one, other: builder.fdiv(one, other))
 _define(min, 2, _lesser)
 _define(max, 2, _greater)
-_define(abs, 1, lambda builder, vector: _intrinsic(builder, "fabs", vector))
-_define(math.sqrt, 1, lambda builder, vector: _intrinsic(builder, "sqrt", vector))
-_define(math.floor, 1, lambda builder, vector: _intrinsic(builder, "floor", vector))
+_define(abs, 1, partial(_call, "fabs"))
+_define(math.sqrt, 1, partial(_call, "sqrt"))
+_define(math.floor, 1, partial(_call, "floor"))

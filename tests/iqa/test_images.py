@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from iqa.brisque.cpu.load import LEFT, MIDDLE, PHASES, load_row, phase_length
+from iqa.brisque.cpu.load import LEFT, MIDDLE, load_row, phase_length
 from iqa.images import check_image, luma, on_host
 from iqa.luma import write_luma
+from iqa.simd.lanes import PHASES
 
 
 def test_luma_is_pillows_for_every_colour_of_a_grid() -> None:

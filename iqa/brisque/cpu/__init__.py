@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from iqa.brisque import regressor
 from iqa.brisque.cpu.join import BOTH, join, sweep_and_join
-from iqa.brisque.cpu.load import PHASES, phase_length
+from iqa.brisque.cpu.load import phase_length
 from iqa.brisque.cpu.sweep import SUMS, buffers, sweep
 from iqa.brisque.features import FEATURES, SCALES, fit_tables
 from iqa.images import Image, row_major
 from iqa.parallel import available_cores, parallel_map
+from iqa.simd.lanes import PHASES
 
 Array = NDArray[np.float64]
 Shape = tuple[int, int, int]

@@ -7,18 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.load import (
-    LANES,
-    LEFT,
-    MIDDLE,
-    PHASES,
-    fill_outside,
-    of_phase,
-    ten_columns,
-)
+from iqa.brisque.cpu.load import LEFT, MIDDLE, fill_outside, of_phase, ten_columns
 from iqa.brisque.features import HALVING, HALVING_LEFT
 from iqa.simd.jit import row_kernel
-from iqa.simd.lanes import evens, load_at, odds, spread, store, store_rows
+from iqa.simd.lanes import LANES, PHASES, evens, joined, load_at, odds, store, store_rows
 
 Floats = NDArray[np.float32]
 
@@ -28,8 +20,7 @@ B0, B1, B2, B3 = HALVING[: TAPS // 2].astype(np.float32)  # symmetric; exact
 
 @row_kernel
 def _weighted(a: Any) -> Any:
-    outer = spread(B0) * (a[0] + a[7]) + spread(B1) * (a[1] + a[6])
-    return outer + (spread(B2) * (a[2] + a[5]) + spread(B3) * (a[3] + a[4]))
+    return (B0 * (a[0] + a[7]) + B1 * (a[1] + a[6])) + (B2 * (a[2] + a[5]) + B3 * (a[3] + a[4]))
 
 
 @row_kernel
@@ -54,35 +45,24 @@ def halve_row(
     """
     length, half_width = line.shape[1], (width + 1) // 2
     for phase in range(0, PHASES * length, length):
-        for place in range(phase + LEFT, phase + LEFT + of_phase(width, 0), LANES):
-            store(line, place, _weighted(load_at(pixels, at, place, spread(B0))))
+        for place in range(phase + LEFT, phase + LEFT + of_phase(width), LANES):
+            store(line, place, _weighted(load_at(pixels, at, place, B0)))
     for x in range(TAPS - HALVING_LEFT):
         for outside in (-1 - x, width + x):
             inside = mirrored(outside, width)
             line[outside % PHASES, LEFT + outside // PHASES] = line[
                 inside % PHASES, LEFT + inside // PHASES
             ]
-    for j in range(0, of_phase(half_width, 0), LANES):
-        even, odd = _two_columns(line, LEFT + 2 * j, length)
-        next_even, next_odd = _two_columns(line, LEFT + 2 * j + LANES, length)
-        _split_pairs(half_rows, out + LEFT + j, half_rows.shape[2], even, odd, next_even, next_odd)
+    for j in range(0, of_phase(half_width), LANES):
+        low = _two_columns(line, LEFT + 2 * j, length)
+        high = _two_columns(line, LEFT + 2 * j + LANES, length)
+        columns = joined(evens(low, high), odds(low, high))
+        store_rows(half_rows, out + LEFT + j, half_rows.shape[2], columns)
     fill_outside(half_rows, out, half_width, -MIDDLE)
 
 
 @row_kernel
 def _two_columns(line: Floats, place: int, length: int) -> Any:
     """Columns 2 j and 2 j + 1 of the half-size row, for a vector of j."""
-    a = ten_columns(line, place, length, spread(B0))
-    return _weighted(a), _weighted(a[2:])
-
-
-@row_kernel
-def _split_pairs(
-    rows: Floats, place: int, length: int, even: Any, odd: Any, next_even: Any, next_odd: Any
-) -> None:
-    """Write a `RUN` of columns, of which the even and the odd ones are given in two halves."""
-    low, high = (
-        (evens(even, next_even), evens(odd, next_odd)),
-        (odds(even, next_even), odds(odd, next_odd)),
-    )
-    store_rows(rows, place, length, low + high)
+    a = ten_columns(line, place, length, B0)
+    return joined(_weighted(a), _weighted(a[2:]))

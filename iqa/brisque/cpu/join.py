@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.load import PHASES
 from iqa.brisque.cpu.sums import add_row, add_totals, end_above, no_totals, wrap
 from iqa.brisque.cpu.sweep import ROUNDING, SUMS, sweep
 from iqa.brisque.features import FEATURES, SCALES, fit
 from iqa.brisque.regressor import regress
 from iqa.images import Image
 from iqa.simd.jit import kernel, row_kernel
+from iqa.simd.lanes import PHASES
 
 Real = NDArray[Any]
 Doubles = NDArray[np.float64]

@@ -17,26 +17,22 @@ from iqa.images import Image
 from iqa.luma import HALF, LEVEL, luma_of
 from iqa.simd.jit import row_kernel
 from iqa.simd.lanes import (
-    VECTOR_BYTES,
-    alike,
-    between,
+    LANES,
+    PHASES,
+    RUN,
     count_of,
-    load,
-    load_phases,
+    inside,
+    joined,
+    load_pixels,
     load_rows,
-    minus,
     prefetch,
     spread,
-    store,
     store_rows,
 )
 from iqa.simd.memory import CACHE_LINE
 
 Floats = NDArray[np.float32]
 
-LANES = VECTOR_BYTES // 4
-PHASES = 4
-RUN = PHASES * LANES  # columns of a vector of each phase
 LEFT = CACHE_LINE // 4  # numbers, so that the vectors of every level are aligned
 AHEAD = 8192  # bytes that the cache is told of before they are read
 # Taken from every pixel: differences and variances stay as they are, their rounding gets smaller.
@@ -53,9 +49,9 @@ def phase_length(width: int) -> int:
 
 
 @row_kernel
-def of_phase(columns: int, phase: int) -> int:
-    """How many of so many columns are of a phase."""
-    return (columns + PHASES - 1 - phase) // PHASES
+def of_phase(columns: int) -> int:
+    """How many of so many columns are of the first phase."""
+    return (columns + PHASES - 1) // PHASES
 
 
 @row_kernel
@@ -69,31 +65,29 @@ def load_row(pixels: Image, start: int, channels: int, width: int, rows: Floats,
         width: columns.
         rows, out: `[R, PHASES, L]` get them, from place `out` on.
     """
-    middle, length = spread(MIDDLE), rows.shape[2]
+    length = rows.shape[2]
     # A loop for each, with steps that are known when it is compiled: 3% of the kernel with AVX2.
     if channels == 1:
-        for j in range(0, of_phase(width, 0), LANES):
+        for j in range(0, of_phase(width), LANES):
             at, place = start + PHASES * j, out + LEFT + j
             for line in range(0, RUN, CACHE_LINE):
                 prefetch(pixels, at + AHEAD + line)
-            store_rows(rows, place, length, minus(load_phases(pixels, at, 1, middle), middle))
+            store_rows(rows, place, length, load_pixels(pixels, at, 1, MIDDLE) - MIDDLE)
     else:
-        for j in range(0, of_phase(width, 0), LANES):
+        for j in range(0, of_phase(width), LANES):
             at, place = start + 3 * PHASES * j, out + LEFT + j
             for line in range(0, 3 * RUN, CACHE_LINE):
                 prefetch(pixels, at + AHEAD + line)
-            store_rows(rows, place, length, luma_of(pixels, at, ROUNDING, middle))
+            store_rows(rows, place, length, luma_of(pixels, at, ROUNDING))
     fill_outside(rows, out, width, -MIDDLE)
 
 
 @row_kernel
 def ten_columns(rows: Any, place: int, length: int, like: Any) -> Any:
     """Columns x - 3 to x + 6, for a vector of x of phase 0 that lie from a place on."""
-    return (
-        load_rows(rows, place + length - 1, length, 3, like)
-        + load_rows(rows, place, length, 4, like)
-        + load_rows(rows, place + 1, length, 3, like)
-    )
+    left = load_rows(rows, place + length - 1, length, 3, like)
+    own = load_rows(rows, place, length, PHASES, like)
+    return joined(joined(left, own), load_rows(rows, place + 1, length, 3, like))
 
 
 @row_kernel
@@ -105,8 +99,7 @@ def fill_outside(rows: Any, out: int, width: int, value: float | np.float32) -> 
         width: columns of the image.
         value: set.
     """
-    length, outside = rows.shape[2], alike(value, spread(rows.dtype.type(0)))
-    for phase in range(PHASES):
-        for j in range(width // RUN * LANES, of_phase(width, 0), count_of(outside)):
-            place, inside = out + phase * length + LEFT + j, of_phase(width, phase) - j
-            store(rows, place, between(0, inside, load(rows, place, outside), outside))
+    length, outside = rows.shape[2], spread(rows.dtype.type(value))
+    for j in range(width // RUN * LANES, of_phase(width), count_of(outside)):
+        own = load_rows(rows, out + LEFT + j, length, PHASES, outside)
+        store_rows(rows, out + LEFT + j, length, inside(width - PHASES * j, own, outside))

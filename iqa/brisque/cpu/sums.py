@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.load import LEFT, PHASES, fill_outside, of_phase
+from iqa.brisque.cpu.load import LEFT, fill_outside, of_phase
 from iqa.simd.jit import row_kernel
 from iqa.simd.lanes import (
-    alike,
+    PHASES,
     count_of,
+    joined,
     load,
     load_rows,
     negative_bits,
@@ -24,6 +25,7 @@ from iqa.simd.lanes import (
     ones,
     spread,
     sum_of,
+    vector_sum,
 )
 
 Rows = NDArray[Any]  # [K, PHASES, L]
@@ -41,30 +43,31 @@ def wrap(rows: Rows, row: int, width: int) -> None:
 
 @row_kernel
 def no_totals(rows: Rows) -> Any:
-    """Vectors of 0 for |c| and c^2, and for each neighbour: |p|, p^2 where p < 0 and p > 0."""
+    """Vectors of 0 for |c|, c^2 and, of each neighbour, for |p|, p^2 where p < 0, and p > 0."""
     z = spread(rows.dtype.type(0))
-    return z, z, z, z, z, z, z, z, z, z, z, z, z, z
+    two, three = joined(z, z), joined(z, joined(z, z))
+    return two, three, three, three, three
 
 
 @row_kernel
 def add_totals(totals: Any, sums: Doubles) -> None:
     """Add totals to the sums of `iqa.brisque.features`."""
-    for k, vector in enumerate(totals):
-        sums[k if k < 2 else 4 + 5 * ((k - 2) // 3) + (k - 2) % 3] += sum_of(vector)
+    own = totals[0]
+    sums[0] += sum_of(own[0])
+    sums[1] += sum_of(own[1])
+    for k, total in enumerate(totals[1:]):
+        sums[4 + 5 * k] += sum_of(total[0])
+        sums[5 + 5 * k] += sum_of(total[1])
+        sums[6 + 5 * k] += sum_of(total[2])
 
 
 @row_kernel
-def _add(t: Any, c: Any, other: Any) -> Any:
-    product, zero = c * other, alike(0.0, c)
-    negative, positive = min(product, zero), max(product, zero)
-    return t[0] + abs(product), t[1] + negative * negative, t[2] + positive * positive
-
-
-@row_kernel
-def _add_column(t: Any, c: Any, left: Any, upper: Any, upper_left: Any, upper_right: Any) -> Any:
-    h, v = _add(t[2:5], c, left), _add(t[5:8], c, upper)
-    d, e = _add(t[8:11], c, upper_left), _add(t[11:14], c, upper_right)
-    return (t[0] + abs(c), t[1] + c * c, *h, *v, *d, *e)
+def _add(total: Any, c: Any, others: Any) -> Any:
+    """Add the products of columns with one neighbour each."""
+    product = c * others
+    negative, positive = min(product, 0), max(product, 0)
+    squares = joined(vector_sum(negative * negative), vector_sum(positive * positive))
+    return total + joined(vector_sum(abs(product)), squares)
 
 
 @row_kernel
@@ -84,11 +87,12 @@ def add_row(
     Returns:
         the new totals.
     """
-    t, like, length = totals, totals[0], rows.shape[2]
+    own, h, v, d, e = totals
+    like, length = own, rows.shape[2]
     negative = products = 0, 0, 0, 0
     every = ~np.uint64(0) >> np.uint64(64 - PHASES * count_of(like))
     whole = LEFT + width // PHASES - count_of(like)  # the last vectors without a column outside
-    for j in range(LEFT, LEFT + of_phase(width, 0), count_of(like)):
+    for j in range(LEFT, LEFT + of_phase(width), count_of(like)):
         place, upper = row * PHASES * length + j, above * PHASES * length + j
         left = load(rows, place + 3 * length - 1, like)
         upper_left = load(rows, upper + 3 * length - 1, like)
@@ -101,22 +105,23 @@ def add_row(
         inside = nonzero_bits(c) if zeros or j > whole else every
         counted = inside, inside, inside, inside
         if zeros:
-            ends = nonzero_bits((left,)), nonzero_bits((upper_left,)), nonzero_bits((upper_right,))
+            ends = nonzero_bits(left), nonzero_bits(upper_left), nonzero_bits(upper_right)
             counted = _both(counted, _neighbours(inside, nonzero_bits(a), ends, like))
             products = _add_ones(products, counted)
-        own = negative_bits(c)
-        ends = negative_bits((left,)), negative_bits((upper_left,)), negative_bits((upper_right,))
-        others = _neighbours(own, negative_bits(a), ends, like)
-        negative = _add_ones(negative, _both(counted, _unlike(own, others)))
+        bits = negative_bits(c)
+        ends = negative_bits(left), negative_bits(upper_left), negative_bits(upper_right)
+        others = _neighbours(bits, negative_bits(a), ends, like)
+        negative = _add_ones(negative, _both(counted, _unlike(bits, others)))
 
-        t = _add_column(t, c[0], left, a[0], upper_left, a[1])
-        t = _add_column(t, c[1], c[0], a[1], a[0], a[2])
-        t = _add_column(t, c[2], c[1], a[2], a[1], a[3])
-        t = _add_column(t, c[3], c[2], a[3], a[2], upper_right)
+        own = own + joined(vector_sum(abs(c)), vector_sum(c * c))
+        h = _add(h, c, joined(left, c[:3]))
+        v = _add(v, c, a)
+        d = _add(d, c, joined(upper_left, a[:3]))
+        e = _add(e, c, joined(a[1:], upper_right))
     for k in range(len(negative)):
         sums[2 + 5 * k] += negative[k]
         sums[3 + 5 * k] += (products[k] if zeros else width) - negative[k]
-    return t
+    return own, h, v, d, e
 
 
 @row_kernel

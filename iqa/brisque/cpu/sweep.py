@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.brisque.cpu.halve import halve_row, mirrored
-from iqa.brisque.cpu.load import MIDDLE, PHASES, RUN, load_row, phase_length
+from iqa.brisque.cpu.load import MIDDLE, load_row, phase_length
 from iqa.brisque.cpu.sums import add_row, add_totals, end_above, no_totals, wrap
 from iqa.brisque.cpu.window import FIELDS, RADIUS, ROWS, Lines, coefficients
 from iqa.brisque.features import HALVING_LEFT, SCALES
 from iqa.images import Image
 from iqa.simd.jit import kernel, row_kernel
-from iqa.simd.lanes import align_stack
+from iqa.simd.lanes import PHASES, RUN, align_stack
 from iqa.simd.memory import aligned
 
 Floats = NDArray[np.float32]

@@ -12,20 +12,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.load import LANES, LEFT, MIDDLE, PHASES, of_phase, ten_columns
+from iqa.brisque.cpu.load import LEFT, MIDDLE, of_phase, ten_columns
 from iqa.brisque.features import FLAT, WINDOW
 from iqa.simd.jit import ordered_row_kernel
 from iqa.simd.lanes import (
-    alike,
-    between,
-    bits_below,
+    LANES,
+    PHASES,
     count_of,
+    inside,
     load,
     load_at,
     load_rows,
-    minus,
+    negative_bits,
     spread,
-    squared,
+    store,
     store_rows,
     sum_of,
     zero_below,
@@ -75,7 +75,8 @@ class Lines(NamedTuple):
 
 @ordered_row_kernel
 def _down(w: Any, a: Any) -> Any:
-    return a[3] + w[0] * (a[0] + a[6]) + w[1] * (a[1] + a[5]) + w[2] * (a[2] + a[4])
+    """Windows of four rows, of ten."""
+    return a[3:7] + w[0] * (a[0:4] + a[6:10]) + w[1] * (a[1:5] + a[5:9]) + w[2] * (a[2:6] + a[4:8])
 
 
 @ordered_row_kernel
@@ -92,35 +93,31 @@ def blur_down(
         taps: `DOWN` or `DOWN_32`.
         blurred: see `Lines`, of the same type.
     """
-    w = spread(taps[0]), spread(taps[1]), spread(taps[2])
-    middle, length = alike(level, w[0]), pixels.shape[2]
-    row = PHASES * blurred.shape[3]
+    length, row = pixels.shape[2], PHASES * blurred.shape[3]
     for phase in range(PHASES):
         start, out = phase * length + LEFT, phase * blurred.shape[3] + LEFT
-        for j in range(first, last, count_of(middle)):
-            a = minus(load_at(pixels, at, start + j, middle), middle)
-            windows = _down(w, a), _down(w, a[1:]), _down(w, a[2:]), _down(w, a[3:])
-            store_rows(blurred, out + j, row, windows)
-            a = squared(a)
-            windows = _down(w, a), _down(w, a[1:]), _down(w, a[2:]), _down(w, a[3:])
-            store_rows(blurred, ROWS * row + out + j, row, windows)
+        for j in range(first, last, count_of(taps[0])):
+            a = load_at(pixels, at, start + j, taps[0]) - level
+            store_rows(blurred, out + j, row, _down(taps, a))
+            store_rows(blurred, ROWS * row + out + j, row, _down(taps, a * a))
 
 
 @ordered_row_kernel
 def _blacken(blurred: Floats, place: int, level: float) -> None:
     """Windows down a vector of columns outside of the image."""
     weight, black = 1 + 2 * (DOWN_32[0] + DOWN_32[1] + DOWN_32[2]), -MIDDLE - level
-    mean = alike(weight * black, spread(MIDDLE))
-    square = alike(weight * (black * black), spread(MIDDLE))
-    row = PHASES * blurred.shape[3]
-    for out in range(place, place + ROWS * row, row):
-        store_rows(blurred, out, blurred.shape[3], (mean, mean, mean, mean))
-        store_rows(blurred, ROWS * row + out, blurred.shape[3], (square, square, square, square))
+    mean = spread(np.float32(weight * black))
+    square = spread(np.float32(weight * (black * black)))
+    length, rows = blurred.shape[3], ROWS * PHASES
+    for out in range(place, place + rows * length, length):
+        store(blurred, out, mean)
+        store(blurred, rows * length + out, square)
 
 
 @ordered_row_kernel
 def _along(w: Any, a: Any) -> Any:
-    return w[0] * (a[0] + a[6]) + w[1] * (a[1] + a[5]) + w[2] * (a[2] + a[4]) + w[3] * a[3]
+    outer = w[0] * (a[0:4] + a[6:10]) + w[1] * (a[1:5] + a[5:9])
+    return outer + w[2] * (a[2:6] + a[4:8]) + w[3] * a[3:7]
 
 
 @ordered_row_kernel
@@ -128,35 +125,7 @@ def _windows_along(w: Any, blurred: Real, field: int, row: int, j: int) -> Any:
     """Windows of a vector of each phase, from number `j` on."""
     length = blurred.shape[3]
     place = (field * ROWS + row) * PHASES * length + LEFT + j
-    a = ten_columns(blurred, place, length, w[0])
-    return _along(w, a), _along(w, a[1:]), _along(w, a[2:]), _along(w, a[3:])
-
-
-@ordered_row_kernel
-def _variances(mean: Any, square: Any) -> Any:
-    return (
-        abs(square[0] - mean[0] * mean[0]),
-        abs(square[1] - mean[1] * mean[1]),
-        abs(square[2] - mean[2] * mean[2]),
-        abs(square[3] - mean[3] * mean[3]),
-    )
-
-
-@ordered_row_kernel
-def _differences(pixels: Floats, centre: int, length: int, middle: Any, mean: Any) -> Any:
-    c = minus(load_rows(pixels, centre, length, PHASES, middle), middle)
-    return c[0] - mean[0], c[1] - mean[1], c[2] - mean[2], c[3] - mean[3]
-
-
-@ordered_row_kernel
-def _coefficients(differences: Any, variances: Any) -> Any:
-    d, v, one = differences, variances, alike(1.0, differences[0])
-    return (
-        d[0] / (math.sqrt(v[0]) + one),
-        d[1] / (math.sqrt(v[1]) + one),
-        d[2] / (math.sqrt(v[2]) + one),
-        d[3] / (math.sqrt(v[3]) + one),
-    )
+    return _along(w, ten_columns(blurred, place, length, w[0]))
 
 
 @ordered_row_kernel
@@ -182,26 +151,25 @@ def coefficients_along(
         out, place: `[K, PHASES, L]`, and where in it the row goes.
         rounding: see `coefficients`.
     """
-    w = spread(ALONG_32[0]), spread(ALONG_32[1]), spread(ALONG_32[2]), spread(ALONG_32[3])
-    middle, scale, limit = alike(level, w[0]), spread(NEAR_RATIO), spread(NEAR_VARIANCE)
-    one, nothing, length = alike(1.0, w[0]), alike(0.0, w[0]), pixels.shape[2]
-    numbers, total = of_phase(width, 0), nothing
+    length, numbers = pixels.shape[2], of_phase(width)
+    nothing = total = spread(np.float32(0))
     for j in range(0, numbers, LANES):
-        mean = _windows_along(w, lines.blurred, 0, i, j)
-        v = _variances(mean, _windows_along(w, lines.blurred, 1, i, j))
-        d = _differences(pixels, centre + j, length, middle, mean)
-        store_rows(out, place + j, length, _coefficients(d, v))
-        difference = min(min(abs(d[0]), abs(d[1])), min(abs(d[2]), abs(d[3])))
+        mean = _windows_along(ALONG_32, lines.blurred, 0, i, j)
+        variances = abs(_windows_along(ALONG_32, lines.blurred, 1, i, j) - mean * mean)
+        differences = load_rows(pixels, centre + j, length, PHASES, MIDDLE) - level - mean
+        store_rows(out, place + j, length, differences / (math.sqrt(variances) + 1))
+        d, v = abs(differences), variances
+        difference = min(min(d[0], d[1]), min(d[2], d[3]))
         variance = min(min(v[0], v[1]), min(v[2], v[3]))
-        found = np.int64(bits_below(min(scale * difference, variance), limit))
+        found = np.int64(negative_bits(min(NEAR_RATIO * difference, variance) - NEAR_VARIANCE))
         if j + LANES > numbers:
             found &= (1 << (numbers - j)) - 1
         if found != 0:
             lines.near[j // LANES] |= 1 << i
         elif i == 0:
-            ratio = mean[0] / (math.sqrt(v[0]) + one)
+            ratio = mean[0] / (math.sqrt(v[0]) + 1)
             fourth = ratio * ratio * ratio * ratio
-            total = total + between(0, numbers - j, fourth, nothing)
+            total = total + inside(numbers - j, fourth, nothing)
     rounding[0] += sum_of(total)
 
 
@@ -213,19 +181,12 @@ def exact_along(
 
     The arguments are those of `coefficients_along`, at level 0, and of `blur_down`.
     """
-    w = spread(ALONG[0]), spread(ALONG[1]), spread(ALONG[2]), spread(ALONG[3])
-    nothing, flat, length = spread(0.0), spread(FLAT), pixels.shape[2]
-    for j in range(first, last, count_of(nothing)):
-        mean = _windows_along(w, lines.exact, 0, i, j)
-        v = _variances(mean, _windows_along(w, lines.exact, 1, i, j))
-        d = _differences(pixels, centre + j, length, nothing, mean)
-        d = (
-            zero_below(d[0], flat),
-            zero_below(d[1], flat),
-            zero_below(d[2], flat),
-            zero_below(d[3], flat),
-        )
-        store_rows(out, place + j, length, _coefficients(d, v))
+    length = pixels.shape[2]
+    for j in range(first, last, count_of(FLAT)):
+        mean = _windows_along(ALONG, lines.exact, 0, i, j)
+        variances = abs(_windows_along(ALONG, lines.exact, 1, i, j) - mean * mean)
+        differences = zero_below(load_rows(pixels, centre + j, length, PHASES, FLAT) - mean, FLAT)
+        store_rows(out, place + j, length, differences / (math.sqrt(variances) + 1))
 
 
 @ordered_row_kernel
@@ -267,7 +228,7 @@ def _level(pixels: Floats, place: int, count: int) -> float:
     """The whole grey level nearest to the mean of some pixels of a phase."""
     nothing = total = spread(np.float32(0))
     for j in range(0, count, LANES):
-        total = total + between(0, count - j, load(pixels, place + j, nothing), nothing)
+        total = total + inside(count - j, load(pixels, place + j, nothing), nothing)
     return np.rint(sum_of(total) / np.float32(count))
 
 
@@ -296,7 +257,7 @@ def coefficients(
     Returns:
         a bit for each row, the first one's lowest: whether some of its coefficients may be 0.
     """
-    numbers, length = of_phase(width, 0), pixels.shape[2]
+    numbers, length = of_phase(width), pixels.shape[2]
     if out.itemsize == 8:
         lines.near[0], step = (1 << rows) - 1, numbers
     else:

@@ -16,14 +16,11 @@ from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.simd.jit import block_kernel, row_kernel
-from iqa.simd.lanes import VECTOR_BYTES, load_phases, minus, prefetch, spread, store_rows
+from iqa.simd.lanes import LANES, PHASES, RUN, load_pixels, prefetch, store_rows
 from iqa.simd.memory import CACHE_LINE
 
 Samples = NDArray[np.float32]
 
-LANES = VECTOR_BYTES // 4
-PHASES = 4
-RUN = PHASES * LANES
 BAND = 8
 # In a band, from a row to the next, from a phase to the next, and from a run to the next.
 ROW, PHASE, RUN_SIZE = LANES, BAND * LANES, PHASES * BAND * LANES
@@ -62,7 +59,7 @@ def load_band(
         u, v: the band.
     """
     next_band = BAND * (starts[1] - starts[0])  # fetched into the cache meanwhile
-    centre_x, centre_y = spread(np.float32(centres[0])), spread(np.float32(centres[1]))
+    like = np.float32(0)
     for run in range(len(u)):
         for row in range(BAND):
             at = starts[row] + run * RUN * step
@@ -70,10 +67,10 @@ def load_band(
                 prefetch(x, at + ahead)
                 prefetch(y, at + ahead)
             if step == 1:
-                a, b = load_phases(x, at, 1, centre_x), load_phases(y, at, 1, centre_x)
+                a, b = load_pixels(x, at, 1, like), load_pixels(y, at, 1, like)
             else:
-                a, b = load_phases(x, at, 3, centre_x), load_phases(y, at, 3, centre_x)
-            a, b = minus(a, centre_x), minus(b, centre_y)
+                a, b = load_pixels(x, at, 3, like)[:4], load_pixels(y, at, 3, like)[:4]
+            a, b = a - centres[0], b - centres[1]
             place = run * RUN_SIZE + row * ROW
-            store_rows(u, place, PHASE, (a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]))
-            store_rows(v, place, PHASE, (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]))
+            store_rows(u, place, PHASE, a - b)
+            store_rows(v, place, PHASE, a + b)

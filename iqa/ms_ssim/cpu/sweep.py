@@ -13,18 +13,11 @@ from numpy.typing import NDArray
 
 from iqa.images import Image
 from iqa.ms_ssim.cpu.halve import halve, repeat_last
-from iqa.ms_ssim.cpu.load import (
-    BAND,
-    LANES,
-    PHASES,
-    RUN,
-    Samples,
-    centre_of,
-    load_band,
-)
+from iqa.ms_ssim.cpu.load import BAND, Samples, centre_of, load_band
 from iqa.ms_ssim.cpu.sums import add_up
 from iqa.ms_ssim.cpu.window import MARGIN, TAPS, TAPS_32, TILE
 from iqa.simd.jit import block_kernel, row_kernel
+from iqa.simd.lanes import LANES, PHASES, RUN
 from iqa.simd.memory import aligned
 
 Integers = NDArray[np.int64]

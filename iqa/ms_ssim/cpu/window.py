@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.ms_ssim.cpu.load import BAND, LANES, PHASE, PHASES, ROW, RUN_SIZE, Samples
+from iqa.ms_ssim.cpu.load import BAND, PHASE, ROW, RUN_SIZE, Samples
 from iqa.ms_ssim.pooling import WINDOW
-from iqa.simd.jit import row_kernel
+from iqa.simd.jit import ordered_row_kernel, row_kernel
 from iqa.simd.lanes import (
+    LANES,
+    PHASES,
     VECTOR_BYTES,
     count_of,
+    joined,
+    load,
     load_rows,
-    multiply_add,
     spread,
-    squared,
     store,
     store_rows,
 )
@@ -56,14 +58,15 @@ def weights(taps: Real) -> Any:
     return spread(taps[0]), spread(taps[1]), spread(taps[2]), spread(taps[3]), spread(taps[4])
 
 
-@row_kernel
+@ordered_row_kernel
 def _weighted(w: Any, a: Any) -> Any:
-    """Weighted sum of the first 11 of `a`; the window is symmetric and its middle weighs 1."""
-    total = multiply_add(w[4], a[4] + a[6], a[5])
-    total = multiply_add(w[3], a[3] + a[7], total)
-    total = multiply_add(w[2], a[2] + a[8], total)
-    total = multiply_add(w[1], a[1] + a[9], total)
-    return multiply_add(w[0], a[0] + a[10], total)
+    """The windows of which the first sees the first 11 of `a`, the last the last 11.
+
+    The window is symmetric and its middle weighs 1.
+    """
+    total = a[5:-5] + w[4] * (a[4:-6] + a[6:-4]) + w[3] * (a[3:-7] + a[7:-3])
+    total = total + w[2] * (a[2:-8] + a[8:-2]) + w[1] * (a[1:-9] + a[9:-1])
+    return total + w[0] * (a[:-10] + a[10:])
 
 
 @row_kernel
@@ -86,17 +89,18 @@ def blur_down(ring: Samples, bands: tuple[int, int, int], run: int, w: Any, tile
                 out = 2 * which * FIELD + phase * SPAN + run % 2 * LANES + lane
                 twin = out + (1 - run % 2) * 2 * LANES
                 first = load_rows(old, column + (BAND - 2) * ROW, ROW, 2, w[0])
-                rows = first + load_rows(middle, column, ROW, BAND, w[0])
-                squares = squared(rows)
+                rows = joined(first, load_rows(middle, column, ROW, BAND, w[0]))
+                squares = rows * rows
                 # Each row is loaded just before its first window: more do not fit 16 registers.
                 for row in range(BAND):
-                    eleven = rows + load_rows(new, column + row * ROW, ROW, 1, w[0])
+                    eleven = joined(rows, load(new, column + row * ROW, w[0]))
                     total = _weighted(w, eleven)
                     store(tile, out + row * LINE, total)
                     store(tile, twin + row * LINE, total)
                     rows = eleven[1:]
                 for row in range(BAND):
-                    eleven = squares + squared(load_rows(new, column + row * ROW, ROW, 1, w[0]))
+                    last = load(new, column + row * ROW, w[0])
+                    eleven = joined(squares, last * last)
                     total = _weighted(w, eleven)
                     store(tile, out + FIELD + row * LINE, total)
                     store(tile, twin + FIELD + row * LINE, total)
@@ -118,28 +122,8 @@ def blur_along(rows: tuple[int, int], place: int, w: Any, tile: Real) -> None:
 @row_kernel
 def windows_along(tile: Real, at: int, w: Any) -> Any:
     """The windows of a field of a tile that begin in the four vectors at `at`."""
-    a = (
-        load_rows(tile, at, SPAN, PHASES, w[0])
-        + load_rows(tile, at + 1, SPAN, PHASES, w[0])
-        + load_rows(tile, at + 2, SPAN, PHASES, w[0])
-        + load_rows(tile, at + 3, SPAN, 2, w[0])
-    )
-    sums = _pair(w[4], a[4:], a[6:], a[5:])
-    sums = _pair(w[3], a[3:], a[7:], sums)
-    sums = _pair(w[2], a[2:], a[8:], sums)
-    sums = _pair(w[1], a[1:], a[9:], sums)
-    return _pair(w[0], a, a[10:], sums)
-
-
-@row_kernel
-def _pair(weight: Any, left: Any, right: Any, sums: Any) -> Any:
-    """Add a weight's two samples to four sums.
-
-    One weight after the other for all four keeps them in the 16 registers that AVX2 has.
-    """
-    return (
-        multiply_add(weight, left[0] + right[0], sums[0]),
-        multiply_add(weight, left[1] + right[1], sums[1]),
-        multiply_add(weight, left[2] + right[2], sums[2]),
-        multiply_add(weight, left[3] + right[3], sums[3]),
-    )
+    first = load_rows(tile, at, SPAN, PHASES, w[0])
+    second = load_rows(tile, at + 1, SPAN, PHASES, w[0])
+    third = load_rows(tile, at + 2, SPAN, PHASES, w[0])
+    last = load_rows(tile, at + 3, SPAN, 2, w[0])
+    return _weighted(w, joined(joined(first, second), joined(third, last)))
