@@ -29,7 +29,7 @@ def luma_of(pixels: Image, start: int, rounding: np.float32) -> Any:
     Number j of vector p of the four is that of pixel 4 j + p. `rounding` is `HALF`, and so many
     times `LEVEL` more as should be added to each.
     """
-    colours = load_pixels(pixels, start, 3, rounding)
+    colours = load_pixels(pixels, start, 3)
     red, green, blue = colours[0:4], colours[4:8], colours[8:12]
     return math.floor(UNIT * (RED * red + (GREEN * green + (BLUE * blue + rounding))))
 

@@ -54,7 +54,7 @@ def halve(plane: Array) -> Array:
 
 
 def moments(plane: Array) -> Array:
-    """The 22 sums `[22]` that the 18 features of one scale are fitted to, see `features`."""
+    """The sums `[22]` that the features of one scale are fitted to; see `iqa.brisque.features`."""
     coefficients = mscn(plane)
     sums = [np.abs(coefficients).sum(), (coefficients**2).sum()]
     for shift in ((0, 1), (1, 0), (1, 1), (-1, 1)):

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.simd.jit import row_kernel
-from iqa.simd.lanes import VECTOR_BYTES, spread, sum_of
-from iqa.simd.lanes import load as load_lanes
+from iqa.simd.lanes import VECTOR_BYTES, load_rows, spread, sum_of
 
 Array = NDArray[np.float64]
 
@@ -60,23 +59,12 @@ class Regressor:
 
 
 @row_kernel
-def _squared(feature: Any, vectors: Array, place: int) -> Any:
-    difference = feature - load_lanes(vectors, place, feature)
-    return difference * difference
-
-
-@row_kernel
 def _exponential(x: Any) -> Any:
     """exp(x) of numbers below 0, as exp(x / 64)^64 and by its series."""
-    x, one = spread(1 / 64) * x, spread(1.0)
-    y = one + x * spread(1 / 8)
-    y = one + x * spread(1 / 7) * y
-    y = one + x * spread(1 / 6) * y
-    y = one + x * spread(1 / 5) * y
-    y = one + x * spread(1 / 4) * y
-    y = one + x * spread(1 / 3) * y
-    y = one + x * spread(1 / 2) * y
-    y = one + x * y
+    x = x * (1 / 64)
+    y = 1 + x * (1 / 8)
+    for k in range(7, 0, -1):
+        y = 1 + x * (1 / k) * y
     for _ in range(6):
         y = y * y
     return y
@@ -93,20 +81,16 @@ def regress(features: Array, table: Array) -> float:
     """
     gamma, rho = table[len(table) - 2], table[len(table) - 1]
     factors = len(table) - 2 - 2 * len(features)
-    factor, totals, place = spread(-gamma), spread(0.0), 0
+    totals, place = spread(0.0, 4), 0
     while place < factors:
-        a = b = c = d = spread(0.0)
+        distances = spread(0.0, 4)
         for k in range(factors, factors + len(features)):
-            feature = spread(features[k - factors] * table[k] - table[k + len(features)])
-            a = a + _squared(feature, table, place)
-            b = b + _squared(feature, table, place + LANES)
-            c = c + _squared(feature, table, place + 2 * LANES)
-            d = d + _squared(feature, table, place + 3 * LANES)
+            feature = features[k - factors] * table[k] - table[k + len(features)]
+            differences = feature - load_rows(table, place, LANES, 4, np.float64)
+            distances = distances + differences * differences
             place += BLOCK
-        totals = totals + load_lanes(table, place, a) * _exponential(factor * a)
-        totals = totals + load_lanes(table, place + LANES, a) * _exponential(factor * b)
-        totals = totals + load_lanes(table, place + 2 * LANES, a) * _exponential(factor * c)
-        totals = totals + load_lanes(table, place + 3 * LANES, a) * _exponential(factor * d)
+        weights = load_rows(table, place, LANES, 4, np.float64)
+        totals = totals + weights * _exponential(-gamma * distances)
         place += BLOCK
     return sum_of(totals) - rho
 

@@ -37,11 +37,12 @@ class _Locator:
 
     def __init__(self, function: Callable[..., Any], source: str) -> None:
         self._line = function.__code__.co_firstlineno
-        folder = Path(source).parent
-        chosen = os.environ.get("NUMBA_CACHE_DIR")
-        self._folder = (
-            Path(chosen, "iqa", folder.relative_to(PACKAGE)) if chosen else folder / "__pycache__"
-        )
+        self._source = Path(source)
+        folder, chosen = self._source.parent, os.environ.get("NUMBA_CACHE_DIR")
+        if chosen and folder.is_relative_to(PACKAGE):
+            self._folder = Path(chosen, "iqa", folder.relative_to(PACKAGE))
+        else:
+            self._folder = folder / "__pycache__"
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], source: str) -> _Locator:
@@ -51,7 +52,9 @@ class _Locator:
         return str(self._folder)
 
     def get_source_stamp(self) -> str:
-        return _sources_hash()
+        if self._source.is_relative_to(PACKAGE):
+            return _sources_hash()
+        return _sources_hash() + hashlib.sha256(self._source.read_bytes()).hexdigest()
 
     def get_disambiguator(self) -> str:
         return f"{self._line}-{level()}"  # processes of two levels may write at a time

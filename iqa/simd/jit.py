@@ -33,7 +33,7 @@ def row_kernel(function: Function) -> Function:
 
 
 def ordered_row_kernel(function: Function) -> Function:
-    """The same, but every sum is rounded in the order in which it is written.
+    """The same as `row_kernel`, but every sum is rounded in the order in which it is written.
 
     `x - level - mean` is more exact than `x - (level + mean)`, which LLVM may take instead.
     """
@@ -41,7 +41,8 @@ def ordered_row_kernel(function: Function) -> Function:
 
 
 def block_kernel(function: Function) -> Function:
-    """The same as `kernel`, but called: loops over many pixels, which LLVM compiles best alone."""
+    """Like `kernel`, without allocation: loops over many pixels, which LLVM compiles best alone."""
+    # Said, as Numba would else inherit it from a row kernel that calls this one.
     return _compiled(function, _nrt=False, forceinline=False)
 
 

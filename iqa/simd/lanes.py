@@ -18,13 +18,15 @@ from numba import types
 from numba.core.cgutils import get_or_insert_function
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer, infer_global
+from numba.cpython.unsafe.tuple import tuple_setitem
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from iqa.simd.levels import LEVEL
 
-# Its declared type says that callers give the typing context, too.
+# Any: for mypy every call would lack the argument `typing`, which Numba adds.
 compiled: Any = intrinsic
 literally: Any = intrinsic(prefer_literal=True)
+with_item: Any = tuple_setitem  # a tuple, a place in it and what it has there from now on
 
 VECTOR_BYTES = LEVEL.vector_bytes
 WORD = 4  # bytes
@@ -58,8 +60,8 @@ class _Model(models.PrimitiveModel):
 
 
 def _split(builder: Any, value: Any) -> list[Any]:
-    """The vectors of a value, or the numbers of a tuple."""
-    return [builder.extract_value(value, k) for k in range(value.type.count)]
+    """The vectors of a value, or the parts of a tuple."""
+    return [builder.extract_value(value, k) for k in range(len(value.type))]
 
 
 def _join(builder: Any, vectors: Sequence[Any]) -> Any:
@@ -74,7 +76,14 @@ def _everywhere(builder: Any, value: Any, count: int) -> Any:
     """A vector of equal numbers."""
     blank = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
     first = builder.insert_element(blank, value, INDEX(0))
-    return builder.shuffle_vector(first, blank, ir.Constant(ir.VectorType(INDEX, count), None))
+    return _shuffled(builder, first, blank, [0] * count)
+
+
+def _shuffled(builder: Any, low: Any, high: Any, places: Sequence[int]) -> Any:
+    """The elements at some places of two vectors one after the other."""
+    return builder.shuffle_vector(
+        low, high, ir.Constant(ir.VectorType(INDEX, len(places)), list(places))
+    )
 
 
 def _equal(builder: Any, vector: Any, number: float) -> Any:
@@ -97,8 +106,8 @@ def _converted(builder: Any, vector: Any, element: Any) -> Any:
 
 
 def _of(like: Any, vectors: int = 1) -> Lanes:
-    """The type of so many vectors of what `like` is, or is made of."""
-    return Lanes(like.dtype if isinstance(like, Lanes) else like, vectors)
+    """The type of so many vectors of a dtype, or of what other vectors are of."""
+    return Lanes(like.dtype, vectors)
 
 
 def _loads(array: Any, lanes: Lanes, places: Callable[..., list[Any]], *arguments: Any) -> Any:
@@ -126,7 +135,10 @@ def _steps(builder: Any, index: Any, step: Any, count: int) -> list[Any]:
 
 @compiled
 def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
-    """Consecutive elements of a float array from `index` on, as numbers of the type of `like`."""
+    """Consecutive elements of a float array from `index` on, as numbers of a type.
+
+    `like` is a dtype, or vectors of it.
+    """
     return _loads(array, _of(like), lambda _, index, __: [index], types.intp, like)
 
 
@@ -176,6 +188,8 @@ def store_rows(typing: Any, array: Any, index: Any, step: Any, lanes: Any) -> An
 @compiled
 def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """Write one vector, see `store_rows`."""
+    if lanes.vectors != 1:
+        return None
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         _store(context, builder, array, *arguments)
@@ -197,9 +211,6 @@ def _every_word(
         place = _place(context, builder, array, value, first, VECTOR_BYTES)
         loads.append(builder.bitcast(builder.load(place, align=1), words))
 
-    def choose(low: Any, high: Any, indices: list[int]) -> Any:
-        return builder.shuffle_vector(low, high, ir.Constant(words, indices))
-
     # No two of the words of a vector lie at the same place of two loads, so that one vector takes
     # them all, to be put in order.
     every = []
@@ -211,33 +222,33 @@ def _every_word(
             for load, place in taken:
                 if load == which:
                     indices[place] += LANES
-            mixed = choose(mixed, loads[which], indices)
-        every.append(choose(mixed, mixed, [place for _, place in taken]))
+            mixed = _shuffled(builder, mixed, loads[which], indices)
+        every.append(_shuffled(builder, mixed, mixed, [place for _, place in taken]))
     return every
 
 
 @literally
-def load_pixels(typing: Any, array: Any, index: Any, channels: Any, like: Any) -> Any:
-    """A vector of pixels of each phase from a uint8 array, from `index` on.
+def load_pixels(typing: Any, array: Any, index: Any, channels: Any) -> Any:
+    """A `RUN` of pixels from a uint8 array, in float32: for each channel a vector of each phase.
 
     Number j of vector `4 * c + p` is channel c of pixel `4 * j + p`. `channels` is a literal, 1 or
-    3; the one loaded from the third channel on takes up to two bytes behind its pixels.
+    3. `index` may be that of another channel of the first pixel: the load then ends as many bytes
+    beyond the last one.
     """
     step = channels.literal_value
-    lanes = _of(like, PHASES * step)
+    lanes = Lanes(types.float32, PHASES * step)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         every = _every_word(context, builder, array, *arguments[:2], step)
-        element = context.get_value_type(lanes.dtype)
         vectors = []
         for channel, pixel in product(range(step), range(PHASES)):
             word, byte = divmod(step * pixel + channel, WORD)
             shifted = builder.lshr(every[word], _equal(builder, every[word], 8 * byte))
             masked = builder.and_(shifted, _equal(builder, shifted, 255))
-            vectors.append(builder.sitofp(masked, ir.VectorType(element, lanes.count)))
+            vectors.append(builder.sitofp(masked, ir.VectorType(ir.FloatType(), LANES)))
         return _join(builder, vectors)
 
-    return lanes(array, types.intp, channels, like), generate
+    return lanes(array, types.intp, channels), generate
 
 
 @compiled
@@ -273,26 +284,27 @@ def prefetch(typing: Any, array: Any, index: Any) -> Any:
     return types.void(array, types.intp), generate
 
 
-@compiled
-def spread(typing: Any, number: Any) -> Any:
-    """A vector of equal numbers."""
-    lanes = Lanes(number)
+@literally
+def spread(typing: Any, number: Any, vectors: Any) -> Any:
+    """So many (a literal) vectors of equal numbers."""
+    lanes = Lanes(number, vectors.literal_value)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return _join(builder, [_everywhere(builder, arguments[0], lanes.count)])
+        return _join(builder, [_everywhere(builder, arguments[0], lanes.count)] * lanes.vectors)
 
-    return lanes(number), generate
+    return lanes(number, vectors), generate
 
 
 @compiled
-def joined(typing: Any, first: Any, rest: Any) -> Any:
-    """The vectors of the first, then those of the rest."""
-    lanes = Lanes(first.dtype, first.vectors + rest.vectors)
+def joined(typing: Any, parts: Any) -> Any:
+    """The vectors of a tuple of them, one after the other."""
+    lanes = Lanes(parts[0].dtype, sum(part.vectors for part in parts))
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return _join(builder, [each for value in arguments for each in _split(builder, value)])
+        each = _split(builder, arguments[0])
+        return _join(builder, [vector for part in each for vector in _split(builder, part)])
 
-    return lanes(first, rest), generate
+    return lanes(parts), generate
 
 
 @compiled
@@ -324,11 +336,8 @@ def sum_of(typing: Any, lanes: Any) -> Any:
         total, count = reduce(builder.fadd, _split(builder, arguments[0])), lanes.count
         while count > 1:
             count //= 2
-            halves = [
-                ir.Constant(ir.VectorType(INDEX, count), list(range(first, first + count)))
-                for first in (0, count)
-            ]
-            total = builder.fadd(*(builder.shuffle_vector(total, total, half) for half in halves))
+            low = _shuffled(builder, total, total, range(count))
+            total = builder.fadd(low, _shuffled(builder, total, total, range(count, 2 * count)))
         return builder.extract_element(total, INDEX(0))
 
     return lanes.dtype(lanes), generate
@@ -371,14 +380,15 @@ def nonzero_bits(typing: Any, lanes: Any) -> Any:
 
 @compiled
 def inside(typing: Any, columns: Any, lanes: Any, outside: Any) -> Any:
-    """The numbers of the first so many columns, `outside` in place of the rest.
+    """The numbers of the first so many columns, the number `outside` in place of the rest.
 
     Of n vectors, number j of vector p is column `n * j + p`.
     """
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        columns, value, outside = arguments
-        bound, (rest,) = _everywhere(builder, columns, lanes.count), _split(builder, outside)
+        columns, value, rest = arguments
+        rest = context.cast(builder, rest, outside, lanes.dtype)
+        bound, rest = (_everywhere(builder, each, lanes.count) for each in (columns, rest))
         found = []
         for first, vector in enumerate(_split(builder, value)):
             own = list(range(first, lanes.vectors * lanes.count, lanes.vectors))
@@ -486,26 +496,18 @@ def zero_below(typing: Any, lanes: Any, limit: Any) -> Any:
     return _elementwise(generate, lanes, limit)
 
 
-def _every_second(low: Lanes, high: Lanes, first: int) -> Any:
-    def generate(builder: Any, low: Any, high: Any) -> Any:
-        places = list(range(first, 2 * low.type.count, 2))
-        return builder.shuffle_vector(
-            low, high, ir.Constant(ir.VectorType(INDEX, len(places)), places)
-        )
-
-    return _elementwise(generate, low, high)
-
-
 @compiled
-def evens(typing: Any, low: Any, high: Any) -> Any:
-    """Numbers 0, 2, 4, ... of two vectors one after the other, for each two of the operands."""
-    return _every_second(low, high, 0)
+def dealt(typing: Any, low: Any, high: Any) -> Any:
+    """Numbers 0, 2, 4, ... of each vector of `low` and then of `high`; behind these 1, 3, 5, ..."""
+    lanes = Lanes(low.dtype, 2 * low.vectors)
 
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        pairs = list(zip(*(_split(builder, each) for each in arguments), strict=True))
+        places = range(2 * lanes.count)
+        every = [_shuffled(builder, *pair, places[k::2]) for k in range(2) for pair in pairs]
+        return _join(builder, every)
 
-@compiled
-def odds(typing: Any, low: Any, high: Any) -> Any:
-    """Numbers 1, 3, 5, ... of two vectors one after the other, for each two of the operands."""
-    return _every_second(low, high, 1)
+    return lanes(low, high), generate
 
 
 def _call(name: str, builder: Any, *vectors: Any) -> Any:
@@ -529,20 +531,16 @@ def _define(operation: Any, operands: int, generate: Any) -> None:
             lower_builtin(operation, *kinds)(partial(_for_each, generate))
 
 
-def _lesser(builder: Any, one: Any, other: Any) -> Any:
-    return builder.select(builder.fcmp_ordered("<", one, other), one, other)
+def _either(order: str, builder: Any, one: Any, other: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(order, one, other), one, other)
 
 
-def _greater(builder: Any, one: Any, other: Any) -> Any:
-    return builder.select(builder.fcmp_ordered(">", one, other), one, other)
-
-
-_define(operator.add, 2, lambda builder, one, other: builder.fadd(one, other))
-_define(operator.sub, 2, lambda builder, one, other: builder.fsub(one, other))
-_define(operator.mul, 2, lambda builder, one, other: builder.fmul(one, other))
-_define(operator.truediv, 2, lambda builder, one, other: builder.fdiv(one, other))
-_define(min, 2, _lesser)
-_define(max, 2, _greater)
+_define(operator.add, 2, ir.IRBuilder.fadd)
+_define(operator.sub, 2, ir.IRBuilder.fsub)
+_define(operator.mul, 2, ir.IRBuilder.fmul)
+_define(operator.truediv, 2, ir.IRBuilder.fdiv)
+_define(min, 2, partial(_either, "<"))
+_define(max, 2, partial(_either, ">"))
 _define(abs, 1, partial(_call, "fabs"))
 _define(math.sqrt, 1, partial(_call, "sqrt"))
 _define(math.floor, 1, partial(_call, "floor"))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from iqa.brisque.cpu.load import LEFT, MIDDLE, fill_outside, of_phase, ten_columns
 from iqa.brisque.features import HALVING, HALVING_LEFT
 from iqa.simd.jit import row_kernel
-from iqa.simd.lanes import LANES, PHASES, evens, joined, load_at, odds, store, store_rows
+from iqa.simd.lanes import LANES, PHASES, dealt, joined, load_at, store, store_rows
 
 Floats = NDArray[np.float32]
 
@@ -46,7 +46,7 @@ def halve_row(
     length, half_width = line.shape[1], (width + 1) // 2
     for phase in range(0, PHASES * length, length):
         for place in range(phase + LEFT, phase + LEFT + of_phase(width), LANES):
-            store(line, place, _weighted(load_at(pixels, at, place, B0)))
+            store(line, place, _weighted(load_at(pixels, at, place, np.float32)))
     for x in range(TAPS - HALVING_LEFT):
         for outside in (-1 - x, width + x):
             inside = mirrored(outside, width)
@@ -56,13 +56,12 @@ def halve_row(
     for j in range(0, of_phase(half_width), LANES):
         low = _two_columns(line, LEFT + 2 * j, length)
         high = _two_columns(line, LEFT + 2 * j + LANES, length)
-        columns = joined(evens(low, high), odds(low, high))
-        store_rows(half_rows, out + LEFT + j, half_rows.shape[2], columns)
+        store_rows(half_rows, out + LEFT + j, half_rows.shape[2], dealt(low, high))
     fill_outside(half_rows, out, half_width, -MIDDLE)
 
 
 @row_kernel
 def _two_columns(line: Floats, place: int, length: int) -> Any:
     """Columns 2 j and 2 j + 1 of the half-size row, for a vector of j."""
-    a = ten_columns(line, place, length, B0)
-    return joined(_weighted(a), _weighted(a[2:]))
+    a = ten_columns(line, place, length, np.float32)
+    return joined((_weighted(a), _weighted(a[2:])))

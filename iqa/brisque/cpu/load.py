@@ -26,7 +26,6 @@ from iqa.simd.lanes import (
     load_pixels,
     load_rows,
     prefetch,
-    spread,
     store_rows,
 )
 from iqa.simd.memory import CACHE_LINE
@@ -72,7 +71,7 @@ def load_row(pixels: Image, start: int, channels: int, width: int, rows: Floats,
             at, place = start + PHASES * j, out + LEFT + j
             for line in range(0, RUN, CACHE_LINE):
                 prefetch(pixels, at + AHEAD + line)
-            store_rows(rows, place, length, load_pixels(pixels, at, 1, MIDDLE) - MIDDLE)
+            store_rows(rows, place, length, load_pixels(pixels, at, 1) - MIDDLE)
     else:
         for j in range(0, of_phase(width), LANES):
             at, place = start + 3 * PHASES * j, out + LEFT + j
@@ -87,7 +86,7 @@ def ten_columns(rows: Any, place: int, length: int, like: Any) -> Any:
     """Columns x - 3 to x + 6, for a vector of x of phase 0 that lie from a place on."""
     left = load_rows(rows, place + length - 1, length, 3, like)
     own = load_rows(rows, place, length, PHASES, like)
-    return joined(joined(left, own), load_rows(rows, place + 1, length, 3, like))
+    return joined((left, own, load_rows(rows, place + 1, length, 3, like)))
 
 
 @row_kernel
@@ -99,7 +98,7 @@ def fill_outside(rows: Any, out: int, width: int, value: float | np.float32) -> 
         width: columns of the image.
         value: set.
     """
-    length, outside = rows.shape[2], spread(rows.dtype.type(value))
-    for j in range(width // RUN * LANES, of_phase(width), count_of(outside)):
-        own = load_rows(rows, out + LEFT + j, length, PHASES, outside)
-        store_rows(rows, out + LEFT + j, length, inside(width - PHASES * j, own, outside))
+    length = rows.shape[2]
+    for j in range(width // RUN * LANES, of_phase(width), count_of(rows.dtype)):
+        own = load_rows(rows, out + LEFT + j, length, PHASES, rows.dtype)
+        store_rows(rows, out + LEFT + j, length, inside(width - PHASES * j, own, value))

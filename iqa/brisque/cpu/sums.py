@@ -3,6 +3,8 @@
 A row of coefficients lies as a row of pixels does. Right of the image it is 0; once it is the row
 above, its first column is repeated there. Left of the image is its last column. The arrays of rows
 are of float32, or of float64 where a tie must be decided.
+
+The product with a lower left neighbour is summed at that one, as with its upper right neighbour.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from iqa.simd.lanes import (
     spread,
     sum_of,
     vector_sum,
+    with_item,
 )
 
 Rows = NDArray[Any]  # [K, PHASES, L]
@@ -44,9 +47,9 @@ def wrap(rows: Rows, row: int, width: int) -> None:
 @row_kernel
 def no_totals(rows: Rows) -> Any:
     """Vectors of 0 for |c|, c^2 and, of each neighbour, for |p|, p^2 where p < 0, and p > 0."""
-    z = spread(rows.dtype.type(0))
-    two, three = joined(z, z), joined(z, joined(z, z))
-    return two, three, three, three, three
+    nothing = rows.dtype.type(0)
+    of_products = spread(nothing, 3)
+    return spread(nothing, 2), of_products, of_products, of_products, of_products
 
 
 @row_kernel
@@ -66,8 +69,8 @@ def _add(total: Any, c: Any, others: Any) -> Any:
     """Add the products of columns with one neighbour each."""
     product = c * others
     negative, positive = min(product, 0), max(product, 0)
-    squares = joined(vector_sum(negative * negative), vector_sum(positive * positive))
-    return total + joined(vector_sum(abs(product)), squares)
+    squares = vector_sum(negative * negative), vector_sum(positive * positive)
+    return total + joined((vector_sum(abs(product)), *squares))
 
 
 @row_kernel
@@ -102,22 +105,25 @@ def add_row(
 
         # Signs first, while few registers are taken: else they cost AVX2 a tenth of the time. Where
         # no coefficient is 0, only columns outside are not counted.
-        inside = nonzero_bits(c) if zeros or j > whole else every
-        counted = inside, inside, inside, inside
+        counts = nonzero_bits(c) if zeros or j > whole else every
+        counted = counts, counts, counts, counts
         if zeros:
             ends = nonzero_bits(left), nonzero_bits(upper_left), nonzero_bits(upper_right)
-            counted = _both(counted, _neighbours(inside, nonzero_bits(a), ends, like))
-            products = _add_ones(products, counted)
-        bits = negative_bits(c)
+            counted = _neighbours(counts, nonzero_bits(a), ends, like)
+            for k in range(len(counted)):
+                products = with_item(products, k, products[k] + ones(counts & counted[k]))
+        signs = negative_bits(c)
         ends = negative_bits(left), negative_bits(upper_left), negative_bits(upper_right)
-        others = _neighbours(bits, negative_bits(a), ends, like)
-        negative = _add_ones(negative, _both(counted, _unlike(bits, others)))
+        others = _neighbours(signs, negative_bits(a), ends, like)
+        for k in range(len(others)):
+            unlike = counts & counted[k] & (signs ^ others[k])
+            negative = with_item(negative, k, negative[k] + ones(unlike))
 
-        own = own + joined(vector_sum(abs(c)), vector_sum(c * c))
-        h = _add(h, c, joined(left, c[:3]))
+        own = own + joined((vector_sum(abs(c)), vector_sum(c * c)))
+        h = _add(h, c, joined((left, c[:3])))
         v = _add(v, c, a)
-        d = _add(d, c, joined(upper_left, a[:3]))
-        e = _add(e, c, joined(a[1:], upper_right))
+        d = _add(d, c, joined((upper_left, a[:3])))
+        e = _add(e, c, joined((a[1:], upper_right)))
     for k in range(len(negative)):
         sums[2 + 5 * k] += negative[k]
         sums[3 + 5 * k] += (products[k] if zeros else width) - negative[k]
@@ -144,23 +150,3 @@ def _neighbours(own: Any, upper: Any, ends: Any, like: Any) -> Any:
     last = np.uint64(PHASES - 1) * one
     left, upper_left, upper_right = ends
     return own << one | left, upper, upper << one | upper_left, upper >> one | upper_right << last
-
-
-@row_kernel
-def _both(one: Any, other: Any) -> Any:
-    return one[0] & other[0], one[1] & other[1], one[2] & other[2], one[3] & other[3]
-
-
-@row_kernel
-def _unlike(own: Any, others: Any) -> Any:
-    return own ^ others[0], own ^ others[1], own ^ others[2], own ^ others[3]
-
-
-@row_kernel
-def _add_ones(n: Any, words: Any) -> Any:
-    return (
-        n[0] + ones(words[0]),
-        n[1] + ones(words[1]),
-        n[2] + ones(words[2]),
-        n[3] + ones(words[3]),
-    )

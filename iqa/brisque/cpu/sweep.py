@@ -1,4 +1,4 @@
-"""One sweep down an image: from uint8 rows to the 22 sums of both scales.
+"""One sweep down an image: from uint8 rows to the sums of both scales.
 
 Rows of luma go into a ring. Ten of them make four rows of MSCN coefficients, eight a row of the
 half-size image, which has a ring of its own. A row of coefficients is summed with the one above it
@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.halve import halve_row, mirrored
+from iqa.brisque.cpu.halve import TAPS, halve_row, mirrored
 from iqa.brisque.cpu.load import MIDDLE, load_row, phase_length
 from iqa.brisque.cpu.sums import add_row, add_totals, end_above, no_totals, wrap
 from iqa.brisque.cpu.window import FIELDS, RADIUS, ROWS, Lines, coefficients
-from iqa.brisque.features import HALVING_LEFT, SCALES
+from iqa.brisque.features import HALVING_LEFT, MOMENTS, SCALES
 from iqa.images import Image
 from iqa.simd.jit import kernel, row_kernel
-from iqa.simd.lanes import PHASES, RUN, align_stack
+from iqa.simd.lanes import PHASES, RUN, align_stack, with_item
 from iqa.simd.memory import aligned
 
 Floats = NDArray[np.float32]
@@ -30,9 +30,10 @@ Integers = NDArray[np.int64]
 RING = 16  # rows of pixels; behind them is one that is all outside the image
 KEPT = 8  # rows of coefficients
 CHANNELS = 3  # at most
-HALVING_REACH = 4  # rows that the halving sees below row 2 y
-ROUNDING = 22  # place in the sums, behind the 22 of `iqa.brisque.features`
+HALVING_REACH = TAPS - 1 - HALVING_LEFT  # rows that the halving sees below row 2 y
+ROUNDING = MOMENTS  # place in the sums, behind those of `iqa.brisque.features`
 SUMS = ROUNDING + 1
+NO_TAPS, NO_ROWS = (0,) * TAPS, (0,) * (ROWS + 2 * RADIUS)  # to be filled with places of rows
 
 
 class Plane(NamedTuple):
@@ -56,6 +57,12 @@ def buffers(width: int, dtype: type) -> tuple[NDArray[Any], ...]:
     """What sweeps over images of up to so many columns write to.
 
     With coefficients in float64 the sums are, too, which takes twice as long.
+
+    Returns:
+        pixels, coefficients and zeros of both scales, see `Plane`.
+        edge: uint8 `[3 * W]`, a row of the image that cannot be read where it is.
+        halved: float32 `[PHASES, L]`, see `halve.halve_row`.
+        blurred, exact, near: see `window.Lines`.
     """
     length = phase_length(width)
     return (
@@ -173,35 +180,19 @@ def _load(pixels: Image, channels: int, y: int, plane: Plane, edge: Image) -> No
 @row_kernel
 def _halve(full: Plane, half: Plane, row: int, line: Floats) -> None:
     """A row of the half-size image into its ring."""
-    top, height = 2 * row - HALVING_LEFT, full.height
-    at = (
-        _place(full, mirrored(top, height)),
-        _place(full, mirrored(top + 1, height)),
-        _place(full, mirrored(top + 2, height)),
-        _place(full, mirrored(top + 3, height)),
-        _place(full, mirrored(top + 4, height)),
-        _place(full, mirrored(top + 5, height)),
-        _place(full, mirrored(top + 6, height)),
-        _place(full, mirrored(top + 7, height)),
-    )
+    at = NO_TAPS
+    for tap in range(len(at)):
+        place = _place(full, mirrored(2 * row - HALVING_LEFT + tap, full.height))
+        at = with_item(at, tap, place)
     halve_row(full.pixels, at, full.width, line, half.pixels, _place(half, row))
 
 
 @row_kernel
 def _add_rows(plane: Plane, row: int, count: int, slot: int, lines: Lines, sums: Doubles) -> None:
     """Coefficients of up to four rows from `row` on, kept from `slot` on, and their sums."""
-    at = (
-        _place(plane, row - 3),
-        _place(plane, row - 2),
-        _place(plane, row - 1),
-        _place(plane, row),
-        _place(plane, row + 1),
-        _place(plane, row + 2),
-        _place(plane, row + 3),
-        _place(plane, row + 4),
-        _place(plane, row + 5),
-        _place(plane, row + 6),
-    )
+    at = NO_ROWS
+    for k in range(len(at)):
+        at = with_item(at, k, _place(plane, row - RADIUS + k))
     width, ring = plane.width, plane.coefficients
     place = slot * PHASES * ring.shape[2]
     zeros = coefficients(plane.pixels, at, width, count, lines, ring, place, sums[ROUNDING:])
@@ -222,9 +213,7 @@ def _add_rows(plane: Plane, row: int, count: int, slot: int, lines: Lines, sums:
 def _forget(plane: Plane, slot: int, length: int) -> None:
     """Make a row of coefficients 0, as if there were none above the next one."""
     plane.zeros[slot] = True
-    for phase in range(PHASES):
-        for k in range(length):
-            plane.coefficients[slot, phase, k] = 0
+    plane.coefficients[slot, :, :length] = 0
 
 
 @row_kernel

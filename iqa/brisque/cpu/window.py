@@ -70,7 +70,8 @@ class Lines(NamedTuple):
     near: NDArray[np.int64]
 
 
-# Every term of a window is one fused multiply-add; the small ones first, which rounds less.
+# Every weighted term is one fused multiply-add. The window down begins with the middle row, which
+# has no weight; the one along with the small terms, which rounds less.
 
 
 @ordered_row_kernel
@@ -96,8 +97,8 @@ def blur_down(
     length, row = pixels.shape[2], PHASES * blurred.shape[3]
     for phase in range(PHASES):
         start, out = phase * length + LEFT, phase * blurred.shape[3] + LEFT
-        for j in range(first, last, count_of(taps[0])):
-            a = load_at(pixels, at, start + j, taps[0]) - level
+        for j in range(first, last, count_of(taps.dtype)):
+            a = load_at(pixels, at, start + j, taps.dtype) - level
             store_rows(blurred, out + j, row, _down(taps, a))
             store_rows(blurred, ROWS * row + out + j, row, _down(taps, a * a))
 
@@ -106,8 +107,8 @@ def blur_down(
 def _blacken(blurred: Floats, place: int, level: float) -> None:
     """Windows down a vector of columns outside of the image."""
     weight, black = 1 + 2 * (DOWN_32[0] + DOWN_32[1] + DOWN_32[2]), -MIDDLE - level
-    mean = spread(np.float32(weight * black))
-    square = spread(np.float32(weight * (black * black)))
+    mean = spread(np.float32(weight * black), 1)
+    square = spread(np.float32(weight * (black * black)), 1)
     length, rows = blurred.shape[3], ROWS * PHASES
     for out in range(place, place + rows * length, length):
         store(blurred, out, mean)
@@ -125,7 +126,14 @@ def _windows_along(w: Any, blurred: Real, field: int, row: int, j: int) -> Any:
     """Windows of a vector of each phase, from number `j` on."""
     length = blurred.shape[3]
     place = (field * ROWS + row) * PHASES * length + LEFT + j
-    return _along(w, ten_columns(blurred, place, length, w[0]))
+    return _along(w, ten_columns(blurred, place, length, w.dtype))
+
+
+@ordered_row_kernel
+def _least(a: Any) -> Any:
+    """Of four vectors."""
+    pairs = min(a[:2], a[2:])
+    return min(pairs[0], pairs[1])
 
 
 @ordered_row_kernel
@@ -152,24 +160,22 @@ def coefficients_along(
         rounding: see `coefficients`.
     """
     length, numbers = pixels.shape[2], of_phase(width)
-    nothing = total = spread(np.float32(0))
+    total = spread(np.float32(0), 1)
     for j in range(0, numbers, LANES):
         mean = _windows_along(ALONG_32, lines.blurred, 0, i, j)
         variances = abs(_windows_along(ALONG_32, lines.blurred, 1, i, j) - mean * mean)
-        differences = load_rows(pixels, centre + j, length, PHASES, MIDDLE) - level - mean
+        differences = load_rows(pixels, centre + j, length, PHASES, np.float32) - level - mean
         store_rows(out, place + j, length, differences / (math.sqrt(variances) + 1))
-        d, v = abs(differences), variances
-        difference = min(min(d[0], d[1]), min(d[2], d[3]))
-        variance = min(min(v[0], v[1]), min(v[2], v[3]))
-        found = np.int64(negative_bits(min(NEAR_RATIO * difference, variance) - NEAR_VARIANCE))
+        least = min(NEAR_RATIO * _least(abs(differences)), _least(variances))
+        found = np.int64(negative_bits(least - NEAR_VARIANCE))
         if j + LANES > numbers:
             found &= (1 << (numbers - j)) - 1
         if found != 0:
             lines.near[j // LANES] |= 1 << i
         elif i == 0:
-            ratio = mean[0] / (math.sqrt(v[0]) + 1)
+            ratio = mean[0] / (math.sqrt(variances[0]) + 1)
             fourth = ratio * ratio * ratio * ratio
-            total = total + inside(numbers - j, fourth, nothing)
+            total = total + inside(numbers - j, fourth, 0)
     rounding[0] += sum_of(total)
 
 
@@ -182,10 +188,12 @@ def exact_along(
     The arguments are those of `coefficients_along`, at level 0, and of `blur_down`.
     """
     length = pixels.shape[2]
-    for j in range(first, last, count_of(FLAT)):
+    for j in range(first, last, count_of(np.float64)):
         mean = _windows_along(ALONG, lines.exact, 0, i, j)
         variances = abs(_windows_along(ALONG, lines.exact, 1, i, j) - mean * mean)
-        differences = zero_below(load_rows(pixels, centre + j, length, PHASES, FLAT) - mean, FLAT)
+        differences = zero_below(
+            load_rows(pixels, centre + j, length, PHASES, np.float64) - mean, FLAT
+        )
         store_rows(out, place + j, length, differences / (math.sqrt(variances) + 1))
 
 
@@ -225,10 +233,10 @@ def _exact_where_near(
 
 @ordered_row_kernel
 def _level(pixels: Floats, place: int, count: int) -> float:
-    """The whole grey level nearest to the mean of some pixels of a phase."""
-    nothing = total = spread(np.float32(0))
+    """The whole grey level nearest to the mean of the first `count` pixels of a phase."""
+    total = spread(np.float32(0), 1)
     for j in range(0, count, LANES):
-        total = total + inside(count - j, load(pixels, place + j, nothing), nothing)
+        total = total + inside(count - j, load(pixels, place + j, np.float32), 0)
     return np.rint(sum_of(total) / np.float32(count))
 
 
@@ -251,8 +259,9 @@ def coefficients(
         rows: how many.
         lines: see `Lines`; none is near.
         out, place: `[K, PHASES, L]` get them, from place `place` on.
-        rounding: a sum that gets `(m / (s + 1))^4` of every fourth pixel of the first row, m its
-            local mean less the level, s its local deviation: see `join.precision`.
+        rounding: a sum that gets `(m / (s + 1))^4` of every fourth pixel of the first row that has
+            none near beside it, m its local mean less the level, s its local deviation: see
+            `join.precision`.
 
     Returns:
         a bit for each row, the first one's lowest: whether some of its coefficients may be 0.

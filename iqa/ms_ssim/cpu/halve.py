@@ -8,7 +8,7 @@ import numpy as np
 
 from iqa.ms_ssim.cpu.load import BAND, PHASE, ROW, RUN_SIZE, Samples
 from iqa.simd.jit import block_kernel, row_kernel
-from iqa.simd.lanes import LANES, PHASES, RUN, evens, joined, load_rows, odds, store_rows
+from iqa.simd.lanes import LANES, PHASES, RUN, dealt, load_rows, store_rows
 
 QUARTER = np.float32(0.25)
 
@@ -36,14 +36,13 @@ def halve(band: Samples, first_row: int, half: Samples) -> None:
         for row in range(BAND // 2):
             place = 2 * run * RUN_SIZE + 2 * row * ROW
             left, right = _means(band, place), _means(band, place + RUN_SIZE)
-            halves = joined(evens(left, right), odds(left, right))
-            store_rows(half, run * RUN_SIZE + (first_row + row) * ROW, PHASE, halves)
+            own = run * RUN_SIZE + (first_row + row) * ROW
+            store_rows(half, own, PHASE, dealt(left, right))
 
 
 @row_kernel
 def _means(band: Samples, place: int) -> Any:
     """Means of 2x2 samples of a run: of its phases 0 and 1, and of its phases 2 and 3."""
-    a = load_rows(band, place, PHASE, PHASES, QUARTER)
-    b = load_rows(band, place + ROW, PHASE, PHASES, QUARTER)
-    low, high = (a[0] + a[1]) + (b[0] + b[1]), (a[2] + a[3]) + (b[2] + b[3])
-    return QUARTER * joined(low, high)
+    a = load_rows(band, place, PHASE, PHASES, np.float32)
+    a = a + load_rows(band, place + ROW, PHASE, PHASES, np.float32)
+    return QUARTER * (a[::2] + a[1::2])

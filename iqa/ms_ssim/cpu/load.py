@@ -59,7 +59,6 @@ def load_band(
         u, v: the band.
     """
     next_band = BAND * (starts[1] - starts[0])  # fetched into the cache meanwhile
-    like = np.float32(0)
     for run in range(len(u)):
         for row in range(BAND):
             at = starts[row] + run * RUN * step
@@ -67,9 +66,9 @@ def load_band(
                 prefetch(x, at + ahead)
                 prefetch(y, at + ahead)
             if step == 1:
-                a, b = load_pixels(x, at, 1, like), load_pixels(y, at, 1, like)
+                a, b = load_pixels(x, at, 1), load_pixels(y, at, 1)
             else:
-                a, b = load_pixels(x, at, 3, like)[:4], load_pixels(y, at, 3, like)[:4]
+                a, b = load_pixels(x, at, 3)[:PHASES], load_pixels(y, at, 3)[:PHASES]
             a, b = a - centres[0], b - centres[1]
             place = run * RUN_SIZE + row * ROW
             store_rows(u, place, PHASE, a - b)

@@ -67,7 +67,7 @@ def add_up(
         makes of the losses, where windows are so alike that their errors are, too. The last row
         and the first phase stand for all, as windows overlap.
     """
-    w, gain, nothing = weights(taps), gain_of(taps), spread(taps.dtype.type(0))
+    w, gain, nothing = weights(taps), gain_of(taps), spread(taps.dtype.type(0), 1)
     total = risks = 0.0
     for run in range(-1, -(-columns // RUN)):
         left = columns - run * RUN
@@ -86,17 +86,17 @@ def add_up(
                 square_u = _field(tile, at + FIELD, w)
                 mean_v = _field(tile, at + 2 * FIELD, w)
                 square_v = _field(tile, at + 3 * FIELD, w)
-                var_u = square_u - gain * (mean_u * mean_u)  # `gain` times too small
+                var_u = square_u - gain * (mean_u * mean_u)  # divided by `gain`
                 var_v = square_v - gain * (mean_v * mean_v)
                 losses = var_u / (var_u + (var_v + 2 * C2 / gain))
                 if centres is not None:
                     losses = _ssim_losses(losses, mean_u, mean_v, centres, gain)
                 if left < RUN:
-                    losses = inside(left - PHASES * lane, losses, nothing)
+                    losses = inside(left - PHASES * lane, losses, 0)
                 lost = lost + vector_sum(losses)
                 risk = _risk(mean_u[0], mean_v[0], var_u[0], var_v[0], gain)
             if left < RUN:
-                risk = inside(-(-left // PHASES) - lane, risk, nothing)
+                risk = inside(-(-left // PHASES) - lane, risk, 0)
             total += sum_of(lost)
             risks += sum_of(risk)
     return 2 * total, gain * risks / -(-columns // PHASES)
@@ -106,7 +106,7 @@ def add_up(
 def _field(tile: Real, at: int, w: Any) -> Any:
     """A field of four windows, which the tile has already, or has what they are made of."""
     if FIELD_BY_FIELD:
-        return load_rows(tile, at, SPAN, PHASES, w[0])
+        return load_rows(tile, at, SPAN, PHASES, w)
     return windows_along(tile, at, w)
 
 
@@ -123,7 +123,7 @@ def _ssim_losses(
 
 @row_kernel
 def _risk(mean_u: Any, mean_v: Any, u: Any, v: Any, gain: float) -> Any:
-    """How much an error of one part in the mean squares changes a loss, `gain` times too small.
+    """How much an error of one part in the mean squares changes a loss, divided by `gain`.
 
     Errors in a mean square of v count where u is not flat, too: as those of noise of deviation 4.
     """
