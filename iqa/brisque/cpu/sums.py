@@ -34,6 +34,8 @@ from iqa.simd.lanes import (
 Rows = NDArray[Any]  # [K, PHASES, L]
 Doubles = NDArray[np.float64]
 
+BLOCK = 1024  # numbers of a phase that are added in float32; more of them would round too much
+
 
 @row_kernel
 def wrap(rows: Rows, row: int, width: int) -> None:
@@ -90,44 +92,50 @@ def add_row(
     Returns:
         the new totals.
     """
-    own, h, v, d, e = totals
-    like, length = own, rows.shape[2]
+    like, length = totals[0], rows.shape[2]
     negative = products = 0, 0, 0, 0
     every = ~np.uint64(0) >> np.uint64(64 - PHASES * count_of(like))
     whole = LEFT + width // PHASES - count_of(like)  # the last vectors without a column outside
-    for j in range(LEFT, LEFT + of_phase(width), count_of(like)):
-        place, upper = row * PHASES * length + j, above * PHASES * length + j
-        left = load(rows, place + 3 * length - 1, like)
-        upper_left = load(rows, upper + 3 * length - 1, like)
-        upper_right = load(rows, upper + 1, like)
-        c = load_rows(rows, place, length, PHASES, like)
-        a = load_rows(rows, upper, length, PHASES, like)
+    end = LEFT + of_phase(width)
+    for first in range(LEFT, end, BLOCK):
+        if first > LEFT:
+            add_totals(totals, sums)
+            totals = no_totals(rows)
+        own, h, v, d, e = totals
+        for j in range(first, min(first + BLOCK, end), count_of(like)):
+            place, upper = row * PHASES * length + j, above * PHASES * length + j
+            left = load(rows, place + 3 * length - 1, like)
+            upper_left = load(rows, upper + 3 * length - 1, like)
+            upper_right = load(rows, upper + 1, like)
+            c = load_rows(rows, place, length, PHASES, like)
+            a = load_rows(rows, upper, length, PHASES, like)
 
-        # Signs first, while few registers are taken: else they cost AVX2 a tenth of the time. Where
-        # no coefficient is 0, only columns outside are not counted.
-        counts = nonzero_bits(c) if zeros or j > whole else every
-        counted = counts, counts, counts, counts
-        if zeros:
-            ends = nonzero_bits(left), nonzero_bits(upper_left), nonzero_bits(upper_right)
-            counted = _neighbours(counts, nonzero_bits(a), ends, like)
-            for k in range(len(counted)):
-                products = with_item(products, k, products[k] + ones(counts & counted[k]))
-        signs = negative_bits(c)
-        ends = negative_bits(left), negative_bits(upper_left), negative_bits(upper_right)
-        others = _neighbours(signs, negative_bits(a), ends, like)
-        for k in range(len(others)):
-            unlike = counts & counted[k] & (signs ^ others[k])
-            negative = with_item(negative, k, negative[k] + ones(unlike))
+            # Signs first, while few registers are taken: else they cost AVX2 a tenth of the time.
+            # Where no coefficient is 0, only columns outside are not counted.
+            counts = nonzero_bits(c) if zeros or j > whole else every
+            counted = counts, counts, counts, counts
+            if zeros:
+                ends = nonzero_bits(left), nonzero_bits(upper_left), nonzero_bits(upper_right)
+                counted = _neighbours(counts, nonzero_bits(a), ends, like)
+                for k in range(len(counted)):
+                    products = with_item(products, k, products[k] + ones(counts & counted[k]))
+            signs = negative_bits(c)
+            ends = negative_bits(left), negative_bits(upper_left), negative_bits(upper_right)
+            others = _neighbours(signs, negative_bits(a), ends, like)
+            for k in range(len(others)):
+                unlike = counts & counted[k] & (signs ^ others[k])
+                negative = with_item(negative, k, negative[k] + ones(unlike))
 
-        own = own + joined((vector_sum(abs(c)), vector_sum(c * c)))
-        h = _add(h, c, joined((left, c[:3])))
-        v = _add(v, c, a)
-        d = _add(d, c, joined((upper_left, a[:3])))
-        e = _add(e, c, joined((a[1:], upper_right)))
+            own = own + joined((vector_sum(abs(c)), vector_sum(c * c)))
+            h = _add(h, c, joined((left, c[:3])))
+            v = _add(v, c, a)
+            d = _add(d, c, joined((upper_left, a[:3])))
+            e = _add(e, c, joined((a[1:], upper_right)))
+        totals = own, h, v, d, e
     for k in range(len(negative)):
         sums[2 + 5 * k] += negative[k]
         sums[3 + 5 * k] += (products[k] if zeros else width) - negative[k]
-    return own, h, v, d, e
+    return totals
 
 
 @row_kernel
