@@ -24,6 +24,10 @@ SMALL_TERM = 0.06
 TOLERANCE = 6.0
 
 
+# So few windows of a plane are summed in float64: their errors hardly cancel out.
+FEW = 1024
+
+
 class _Memory(threading.local):
     """This thread's buffers."""
 
@@ -64,16 +68,17 @@ def terms(
     tasks: list[tuple[Any, ...]] = []
     losses = []
     layouts = [layout(*reference.shape[:2], scales) for reference, _ in pairs]
-    for (reference, distorted), (rows, strips, _) in zip(pairs, layouts, strict=True):
+    for (reference, distorted), (rows, strips, windows) in zip(pairs, layouts, strict=True):
         _, width, channels = reference.shape
         x, y = row_major(reference), row_major(distorted)
         own = np.empty((len(strips), channels, scales))
         losses.append(own)
+        limit = tolerance if windows[0] > FEW else -1.0
         for strip, of_strip in zip(strips, own, strict=True):
             for channel in range(channels):
                 plane = strip.start * channels + channel, width * channels, channels
                 out = of_strip[channel]
-                tasks.append((x, y, plane, rows, strip.columns, strip.windows, tolerance, out))
+                tasks.append((x, y, plane, rows, strip.columns, strip.windows, limit, out))
 
     parallel_map(lambda task: sweep(_memory.buffers, *task), tasks, threads)
     return [

@@ -40,6 +40,19 @@ def test_is_its_definition(kind: str, height: int, width: int, channels: int, se
     assert found == pytest.approx(reference.score(x, y), abs=TOLERANCE)
 
 
+@pytest.mark.parametrize("seed", [433, 727, 1384, 1570, 1992, 2342, 2811, 2877, 3731, 3780])
+def test_few_windows_whose_errors_do_not_cancel_out(seed: int) -> None:
+    """Of 4,000 seeds those that float32 alone was furthest off at, by 3.6e-6 to 8e-6, on AVX2."""
+    generator = np.random.default_rng(seed)
+    height, width = generator.integers(11, 20, 2)
+    cut = generator.integers(1, width)
+    x, y = np.empty((2, height, width, 1), np.uint8)
+    for half in x[:, :cut], x[:, cut:], y[:, :cut], y[:, cut:]:
+        half[:] = generator.integers(0, 256)
+    found = iqa.ssim.score([x], [y]).values[0]
+    assert found == pytest.approx(reference.score(x, y), abs=TOLERANCE)
+
+
 @pytest.mark.parametrize("change", DISTORTIONS)
 @pytest.mark.parametrize("name", CONTENTS)
 def test_every_content_under_every_distortion(name: str, change: str) -> None:
