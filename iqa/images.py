@@ -30,7 +30,7 @@ def check_batch(
         threads: that the batch may use.
 
     Raises:
-        TypeError: an image is neither an array nor a tensor.
+        TypeError: an image is neither an array nor a tensor, or threads are no whole number.
         ValueError: anything else.
     """
     if len(images) != len(inputs):
@@ -48,6 +48,8 @@ def check_batch(
                 )
     if len(set(map(len, images))) > 1:
         raise ValueError(f"lists of {' and '.join(str(len(batch)) for batch in images)} images")
+    if threads is not None and not hasattr(threads, "__index__"):
+        raise TypeError(f"threads must be a whole number, not {threads!r}")
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be at least 1, not {threads}")
 

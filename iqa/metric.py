@@ -201,7 +201,7 @@ class Metric:
                 computed in parts. None for the default of `iqa.gpu.device`.
 
         Raises:
-            TypeError: an image is neither an array nor a tensor.
+            TypeError: an image is neither an array nor a tensor, or threads are no whole number.
             ValueError: an array instead of a list, lists of different lengths, fewer threads than
                 one, no such device.
         """
@@ -239,6 +239,8 @@ class Metric:
         if device == "cpu":
             nothing = [None] * len(items)
             return self.cpu([tuple(map(on_host, item)) for item in items], threads), nothing
+        if not str(device).startswith("cuda"):
+            raise ValueError(f'device must be "cpu" or such as "cuda:0", not {device!r}')
         gpu = import_module(f"iqa.{self.name}.gpu")  # needs torch, which not everybody has
         rows, failures = gpu.rows(items, device, memory_limit)
         return rows, failures

@@ -74,6 +74,13 @@ def test_threads_below_one_are_refused(metric: Metric, threads: int) -> None:
 
 
 @every_metric
+@pytest.mark.parametrize("threads", [1.5, "2"])
+def test_threads_are_a_whole_number(metric: Metric, threads: Any) -> None:
+    with pytest.raises(TypeError, match=f"threads must be a whole number, not {threads!r}"):
+        score(metric, SOUND, threads=threads)
+
+
+@every_metric
 @pytest.mark.parametrize(
     "wrong",
     [SOUND.astype(np.float32), SOUND.transpose(2, 0, 1), SOUND[:, :, 0], SOUND[:, :, :2]],
@@ -104,7 +111,7 @@ def test_a_flat_and_a_regular_picture_get_true_sentences() -> None:
 
 
 @every_metric
-@pytest.mark.parametrize("device", ["cuda:63", "tpu"])
-def test_a_device_that_is_not_there_is_refused_by_name(metric: Metric, device: str) -> None:
+@pytest.mark.parametrize("device", ["cuda:63", "cuda:x", "cpu:0", "mps", "meta", "tpu", None])
+def test_a_device_that_is_not_there_is_refused_by_name(metric: Metric, device: Any) -> None:
     with pytest.raises(ValueError, match=f"{device!r}"):
         score(metric, SOUND, device=device)
