@@ -111,7 +111,7 @@ def test_a_flat_and_a_regular_picture_get_true_sentences() -> None:
 
 
 @every_metric
-@pytest.mark.parametrize("device", ["cuda:63", "cuda:x", "cpu:0", "mps", "meta", "tpu", None])
+@pytest.mark.parametrize("device", ["cuda:63", "cuda:x", "mps", "tpu", None])
 def test_a_device_that_is_not_there_is_refused_by_name(metric: Metric, device: Any) -> None:
     with pytest.raises(ValueError, match=f"{device!r}"):
         score(metric, SOUND, device=device)

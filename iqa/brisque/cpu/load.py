@@ -82,11 +82,11 @@ def load_row(pixels: Image, start: int, channels: int, width: int, rows: Floats,
 
 
 @row_kernel
-def ten_columns(rows: Any, place: int, length: int, like: Any) -> Any:
+def ten_columns(rows: Any, place: int, length: int, dtype: Any) -> Any:
     """Columns x - 3 to x + 6, for a vector of x of phase 0 that lie from a place on."""
-    left = load_rows(rows, place + length - 1, length, 3, like)
-    own = load_rows(rows, place, length, PHASES, like)
-    return joined((left, own, load_rows(rows, place + 1, length, 3, like)))
+    left = load_rows(rows, place + length - 1, length, 3, dtype)
+    own = load_rows(rows, place, length, PHASES, dtype)
+    return joined((left, own, load_rows(rows, place + 1, length, 3, dtype)))
 
 
 @row_kernel

@@ -92,23 +92,23 @@ def add_row(
     Returns:
         the new totals.
     """
-    like, length = totals[0], rows.shape[2]
+    dtype, count, length = rows.dtype, count_of(rows.dtype), rows.shape[2]
     negative = products = 0, 0, 0, 0
-    every = ~np.uint64(0) >> np.uint64(64 - PHASES * count_of(like))
-    whole = LEFT + width // PHASES - count_of(like)  # the last vectors without a column outside
+    every = ~np.uint64(0) >> np.uint64(64 - PHASES * count)
+    whole = LEFT + width // PHASES - count  # the last vectors without a column outside
     end = LEFT + of_phase(width)
     for first in range(LEFT, end, BLOCK):
         if first > LEFT:
             add_totals(totals, sums)
             totals = no_totals(rows)
         own, h, v, d, e = totals
-        for j in range(first, min(first + BLOCK, end), count_of(like)):
+        for j in range(first, min(first + BLOCK, end), count):
             place, upper = row * PHASES * length + j, above * PHASES * length + j
-            left = load(rows, place + 3 * length - 1, like)
-            upper_left = load(rows, upper + 3 * length - 1, like)
-            upper_right = load(rows, upper + 1, like)
-            c = load_rows(rows, place, length, PHASES, like)
-            a = load_rows(rows, upper, length, PHASES, like)
+            left = load(rows, place + 3 * length - 1, dtype)
+            upper_left = load(rows, upper + 3 * length - 1, dtype)
+            upper_right = load(rows, upper + 1, dtype)
+            c = load_rows(rows, place, length, PHASES, dtype)
+            a = load_rows(rows, upper, length, PHASES, dtype)
 
             # Signs first, while few registers are taken: else they cost AVX2 a tenth of the time.
             # Where no coefficient is 0, only columns outside are not counted.
@@ -116,12 +116,12 @@ def add_row(
             counted = counts, counts, counts, counts
             if zeros:
                 ends = nonzero_bits(left), nonzero_bits(upper_left), nonzero_bits(upper_right)
-                counted = _neighbours(counts, nonzero_bits(a), ends, like)
+                counted = _neighbours(counts, nonzero_bits(a), ends, count)
                 for k in range(len(counted)):
                     products = with_item(products, k, products[k] + ones(counts & counted[k]))
             signs = negative_bits(c)
             ends = negative_bits(left), negative_bits(upper_left), negative_bits(upper_right)
-            others = _neighbours(signs, negative_bits(a), ends, like)
+            others = _neighbours(signs, negative_bits(a), ends, count)
             for k in range(len(others)):
                 unlike = counts & counted[k] & (signs ^ others[k])
                 negative = with_item(negative, k, negative[k] + ones(unlike))
@@ -148,13 +148,13 @@ def end_above(rows: Rows, row: int, width: int) -> None:
 
 
 @row_kernel
-def _neighbours(own: Any, upper: Any, ends: Any, like: Any) -> Any:
+def _neighbours(own: Any, upper: Any, ends: Any, count: int) -> Any:
     """Words of the left, upper, upper left and upper right neighbours.
 
     To the left and to the right lies the phase before or after. Of the first or of the last phase
     that is one of the row's other end, a column further: `ends` are the bits of these.
     """
-    one = np.uint64(count_of(like))
+    one = np.uint64(count)
     last = np.uint64(PHASES - 1) * one
     left, upper_left, upper_right = ends
     return own << one | left, upper, upper << one | upper_left, upper >> one | upper_right << last
