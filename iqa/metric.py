@@ -239,9 +239,6 @@ class Metric:
         if device == "cpu":
             nothing = [None] * len(items)
             return self.cpu([tuple(map(on_host, item)) for item in items], threads), nothing
-        # "cpu:0" and "meta" are for those who interpret the GPU's kernels, or trace them.
-        if not str(device).startswith(("cuda", "cpu:", "meta")):
-            raise ValueError(f'device must be "cpu" or such as "cuda:0", not {device!r}')
         gpu = import_module(f"iqa.{self.name}.gpu")  # needs torch, which not everybody has
         rows, failures = gpu.rows(items, device, memory_limit)
         return rows, failures

@@ -33,14 +33,16 @@ def resolved(name: str) -> torch.device:
     """The device of a name such as "cuda:0"; "cuda" is the current one.
 
     Raises:
-        ValueError: there is no such device.
+        ValueError: there is no such device, or it is of a kind that kernels do not run on.
     """
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f"{name!r} names no device") from error
-    if device.type != "cuda":
+    if device.type in ("cpu", "meta"):  # to interpret the kernels, or to be replaced in a test
         return device
+    if device.type != "cuda":
+        raise ValueError(f"{name!r} is no CUDA device")
     count = torch.cuda.device_count()
     if (device.index or 0) >= count:
         raise ValueError(f"there is no device {name!r}: torch sees {count} CUDA devices")
@@ -102,7 +104,7 @@ def run_bounded(
         rows `[N, width]`, nan where an item failed, and per item an error `out_of_memory` or None.
 
     Raises:
-        ValueError: there is no such device.
+        ValueError: there is no such device, or it is of a kind that kernels do not run on.
     """
     place = resolved(device)
     rows = np.full((len(items), width), np.nan)

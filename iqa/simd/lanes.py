@@ -479,12 +479,6 @@ def _for_each(generate: Any, context: Any, builder: Any, signature: Any, values:
     return _join(builder, [generate(builder, *each) for each in zip(*columns, strict=True)])
 
 
-def _elementwise(generate: Any, *operands: Any) -> Any:
-    """An intrinsic."""
-    lanes = _result(operands)
-    return lanes and (lanes(*operands), partial(_for_each, generate))
-
-
 @compiled
 def zero_below(typing: Any, lanes: Any, limit: Any) -> Any:
     """The numbers, 0 in place of those whose magnitude is below a limit."""
@@ -493,7 +487,7 @@ def zero_below(typing: Any, lanes: Any, limit: Any) -> Any:
         small = builder.fcmp_ordered("<", _call("fabs", builder, vector), limit)
         return builder.select(small, ir.Constant(vector.type, None), vector)
 
-    return _elementwise(generate, lanes, limit)
+    return lanes(lanes, limit), partial(_for_each, generate)
 
 
 @compiled

@@ -22,8 +22,6 @@ SMALL_TERM = 0.06
 # Rounding to float32 changed a term by 8e-7 times the risk of its rows in the worst of 1,150 pairs
 # that were made to be delicate.
 TOLERANCE = 6.0
-
-
 # So few windows of a plane are summed in float64: their errors hardly cancel out.
 FEW = 1024
 
@@ -62,7 +60,7 @@ def terms(
         pairs: uint8 images `[H, W, C]`, two of the same shape, with sides of at least 11 at the
             coarsest scale.
         scales: S, at most 5.
-        tolerance: see `sweep`; negative for float64 throughout.
+        tolerance: see `sweep`; negative for float64 throughout, as `FEW` windows always are.
         threads: at most so many (None: as many as there are cores).
     """
     tasks: list[tuple[Any, ...]] = []
