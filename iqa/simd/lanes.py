@@ -317,15 +317,31 @@ def count_of(typing: Any, like: Any) -> Any:
     return types.intp(like), generate
 
 
+def _reduced(lanes: Lanes, operation: Callable[..., Any]) -> Any:
+    """An intrinsic that makes one vector of several."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        return _join(builder, [reduce(partial(operation, builder), _split(builder, arguments[0]))])
+
+    return Lanes(lanes.dtype)(lanes), generate
+
+
 @compiled
 def vector_sum(typing: Any, lanes: Any) -> Any:
     """The sum of the vectors, which is one."""
-    one = Lanes(lanes.dtype)
+    return _reduced(lanes, ir.IRBuilder.fadd)
 
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return _join(builder, [reduce(builder.fadd, _split(builder, arguments[0]))])
 
-    return one(lanes), generate
+@compiled
+def vector_min(typing: Any, lanes: Any) -> Any:
+    """The least of the vectors, number by number."""
+    return _reduced(lanes, partial(_either, "<"))
+
+
+@compiled
+def vector_max(typing: Any, lanes: Any) -> Any:
+    """The greatest of the vectors, number by number."""
+    return _reduced(lanes, partial(_either, ">"))
 
 
 @compiled
