@@ -16,8 +16,8 @@ from iqa.simd.lanes import VECTOR_BYTES, load_rows, spread, sum_of
 
 Array = NDArray[np.float64]
 
-LANES = VECTOR_BYTES // 8
-BLOCK = 4 * LANES
+DOUBLES = VECTOR_BYTES // 8  # numbers of 64 bits in a vector
+BLOCK = 4 * DOUBLES
 WEIGHTS = Path(__file__).with_name("weights.npz")
 
 
@@ -60,8 +60,8 @@ class Regressor:
 
 @row_kernel
 def _exponential(x: Any) -> Any:
-    """exp(x) of numbers below 0, as exp(x / 64)^64 and by its series."""
-    x = x * (1 / 64)
+    """exp(x) of numbers below 0, as exp(x / 64)^64 and by its series; at least exp(-64)."""
+    x = max(-64.0, x) * (1 / 64)  # in this order, as nan must stay
     y = 1 + x * (1 / 8)
     for k in range(7, 0, -1):
         y = 1 + x * (1 / k) * y
@@ -86,10 +86,10 @@ def regress(features: Array, table: Array) -> float:
         distances = spread(0.0, 4)
         for k in range(factors, factors + len(features)):
             feature = features[k - factors] * table[k] - table[k + len(features)]
-            differences = feature - load_rows(table, place, LANES, 4, np.float64)
+            differences = feature - load_rows(table, place, DOUBLES, 4, np.float64)
             distances = distances + differences * differences
             place += BLOCK
-        weights = load_rows(table, place, LANES, 4, np.float64)
+        weights = load_rows(table, place, DOUBLES, 4, np.float64)
         totals = totals + weights * _exponential(-gamma * distances)
         place += BLOCK
     return sum_of(totals) - rho

@@ -83,6 +83,13 @@ def test_the_regressor_is_the_sum_over_its_vectors() -> None:
     np.testing.assert_allclose(model.scores(features), expected, rtol=1e-10)
 
 
+def test_features_far_from_those_of_training_have_the_bias_as_score() -> None:
+    model = regressor.load()
+    for factor in (10, 100, 1e6):
+        features = model.feature_high + factor * (model.feature_high - model.feature_low)
+        assert model.scores(features[None])[0] == pytest.approx(-model.rho, abs=1e-9)
+
+
 def test_a_row_has_the_same_bits_in_any_batch() -> None:
     model = regressor.load()
     span = model.feature_high - model.feature_low
