@@ -30,7 +30,6 @@ HALVING = np.array([-3, -9, 29, 111, 111, 29, -9, -3]) / 256
 HALVING_LEFT = 3
 
 
-@cache
 def shape_table() -> tuple[Array, Array, Array]:
     """Shapes on the authors' grid, 0.2 to 10 in steps of 0.001, and what a fit looks up there.
 
@@ -100,8 +99,8 @@ def fit(moments: Array, pixels: int, tables: Array, limit: float, out: Array) ->
     tie = is_tie(inverse_ratios, index, inverse_ratio, limit / 2)
     out[0], out[1] = shapes[len(shapes) - 1 - index], square
     defined = True
-    for k in range(2, len(out), 4):
-        pair = moments[2 + 5 * ((k - 2) // 4) :]
+    for direction in range(4):
+        pair, k = moments[2 + 5 * direction :], 2 + 4 * direction
         left_square, right_square = pair[3], pair[4]
         left_variance, right_variance = left_square / pair[0], right_square / pair[1]
         left, right = math.sqrt(left_variance), math.sqrt(right_variance)

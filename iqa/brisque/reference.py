@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from iqa.brisque import regressor
-from iqa.brisque.features import FLAT, HALVING, HALVING_LEFT, WINDOW, features_from_moments
+from iqa.brisque.features import FLAT, HALVING, HALVING_LEFT, WINDOW, shape_table
 from iqa.images import Image, luma
 
 Array = NDArray[np.float64]
@@ -64,14 +64,37 @@ def moments(plane: Array) -> Array:
     return np.array(sums)
 
 
+def fit(sums: Array, pixels: int) -> Array:
+    """The features `[18]` of one scale, from its `moments` (sections III.A and III.B of the paper).
+
+    All are nan where one is undefined: without contrast, or with products of one sign only.
+    """
+    shapes, ratios, spreads = shape_table()
+    absolute, square = sums[:2] / pixels
+    found = [shapes[np.abs(1 / ratios - square / absolute**2).argmin()], square]
+    for negatives, positives, total, left_square, right_square in sums[2:].reshape(4, 5):
+        left, right = np.sqrt([left_square / negatives, right_square / positives])
+        skew = left / right
+        ratio = (total / pixels) ** 2 / ((left_square + right_square) / pixels)
+        ratio *= (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2
+        nearest = np.abs(ratios - ratio).argmin()
+        found += [shapes[nearest], (right - left) * spreads[nearest], left**2, right**2]
+    return np.array(found) if np.isfinite(found).all() else np.full(len(found), np.nan)
+
+
 def features(image: Image) -> Array:
     """The 36 BRISQUE features `[36]` of one uint8 image `[H, W, C]`; nan where one is undefined."""
     full = luma(image).astype(np.float64)
-    half = halve(full)
-    sums = np.stack([moments(full), moments(half)])
-    return features_from_moments(sums, np.array([full.size, half.size]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.concatenate([fit(moments(each), each.size) for each in (full, halve(full))])
+    return np.full(len(found), np.nan) if np.isnan(found).any() else found
 
 
 def score(image: Image) -> float:
     """BRISQUE of one uint8 image `[H, W, C]`, sides at least 16; nan where it is undefined."""
-    return float(regressor.load().scores(features(image)[None])[0])
+    model = regressor.load()
+    scaled = (
+        2 * (features(image) - model.feature_low) / (model.feature_high - model.feature_low) - 1
+    )
+    distances = ((scaled - model.vectors) ** 2).sum(axis=1)
+    return float(model.coefficients @ np.exp(-model.gamma * distances) - model.rho)

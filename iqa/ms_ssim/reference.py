@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from iqa.images import Image
-from iqa.ms_ssim.pooling import C1, C2, SCALES, WINDOW, pool
+from iqa.ms_ssim.pooling import C1, C2, EXPONENTS, SCALES, WINDOW
 
 Array = NDArray[np.float64]
 
@@ -56,5 +56,9 @@ def terms(reference: Image, distorted: Image) -> Array:
 
 
 def score(reference: Image, distorted: Image) -> float:
-    """MS-SSIM of two uint8 images `[H, W, C]` of equal shape, sides at least 161."""
-    return pool(terms(reference, distorted))[0]
+    """MS-SSIM of two uint8 images `[H, W, C]` of equal shape, sides at least 161.
+
+    A negative term counts as 0, as in piq; channels are averaged last.
+    """
+    powers = np.maximum(terms(reference, distorted), 0) ** EXPONENTS[:, None]
+    return float(powers.prod(axis=0).mean())
