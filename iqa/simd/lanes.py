@@ -14,18 +14,18 @@ from itertools import product
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core.cgutils import get_or_insert_function
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer, infer_global
 from numba.cpython.unsafe.tuple import tuple_setitem
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
 
 from iqa.simd.levels import LEVEL
 
 # Any: for mypy every call would lack the argument `typing`, which Numba adds.
-compiled: Any = intrinsic
-literally: Any = intrinsic(prefer_literal=True)
+intrinsic: Any = extending.intrinsic
+literal_intrinsic: Any = extending.intrinsic(prefer_literal=True)
 with_item: Any = tuple_setitem  # a tuple, a place in it and what it has there from now on
 
 VECTOR_BYTES = LEVEL.vector_bytes
@@ -105,11 +105,6 @@ def _converted(builder: Any, vector: Any, element: Any) -> Any:
     return convert(vector, ir.VectorType(element, vector.type.count))
 
 
-def _of(like: Any, vectors: int = 1) -> Lanes:
-    """The type of so many vectors of a dtype, or of what other vectors are of."""
-    return Lanes(like.dtype, vectors)
-
-
 def _loads(array: Any, lanes: Lanes, places: Callable[..., list[Any]], *arguments: Any) -> Any:
     """An intrinsic that loads vectors from a float array at places that it computes."""
 
@@ -133,34 +128,35 @@ def _steps(builder: Any, index: Any, step: Any, count: int) -> list[Any]:
     return places
 
 
-@compiled
-def load(typing: Any, array: Any, index: Any, like: Any) -> Any:
+@intrinsic
+def load(typing: Any, array: Any, index: Any, dtype: Any) -> Any:
     """Consecutive elements of a float array from `index` on, as numbers of a type.
 
-    `like` is a dtype, or vectors of it.
+    Here and below `index` counts in the array as it lies in memory, whatever its dimensions are,
+    and is not checked.
     """
-    return _loads(array, _of(like), lambda _, index, __: [index], types.intp, like)
+    return _loads(array, Lanes(dtype.dtype), lambda _, index, __: [index], types.intp, dtype)
 
 
-@literally
-def load_rows(typing: Any, array: Any, index: Any, step: Any, count: Any, like: Any) -> Any:
+@literal_intrinsic
+def load_rows(typing: Any, array: Any, index: Any, step: Any, count: Any, dtype: Any) -> Any:
     """`count` (a literal) vectors that begin `step` elements apart, see `load`."""
     vectors = count.literal_value
 
     def places(builder: Any, index: Any, step: Any, *_: Any) -> list[Any]:
         return _steps(builder, index, step, vectors)
 
-    return _loads(array, _of(like, vectors), places, types.intp, types.intp, count, like)
+    return _loads(array, Lanes(dtype.dtype, vectors), places, types.intp, types.intp, count, dtype)
 
 
-@compiled
-def load_at(typing: Any, array: Any, starts: Any, index: Any, like: Any) -> Any:
+@intrinsic
+def load_at(typing: Any, array: Any, starts: Any, index: Any, dtype: Any) -> Any:
     """The vectors that begin `index` after each of a tuple of places, see `load`."""
 
     def places(builder: Any, starts: Any, index: Any, _: Any) -> list[Any]:
         return [builder.add(start, index) for start in _split(builder, starts)]
 
-    return _loads(array, _of(like, starts.count), places, starts, types.intp, like)
+    return _loads(array, Lanes(dtype.dtype, starts.count), places, starts, types.intp, dtype)
 
 
 def _store(
@@ -173,7 +169,7 @@ def _store(
         index = builder.add(index, step) if step else index
 
 
-@compiled
+@intrinsic
 def store_rows(typing: Any, array: Any, index: Any, step: Any, lanes: Any) -> Any:
     """Write vectors to a float array, rounded to its type, to places `step` elements apart."""
 
@@ -185,7 +181,7 @@ def store_rows(typing: Any, array: Any, index: Any, step: Any, lanes: Any) -> An
     return types.void(array, types.intp, types.intp, lanes), generate
 
 
-@compiled
+@intrinsic
 def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """Write one vector, see `store_rows`."""
     if lanes.vectors != 1:
@@ -227,7 +223,7 @@ def _every_word(
     return every
 
 
-@literally
+@literal_intrinsic
 def load_pixels(typing: Any, array: Any, index: Any, channels: Any) -> Any:
     """A `RUN` of pixels from a uint8 array, in float32: for each channel a vector of each phase.
 
@@ -251,7 +247,7 @@ def load_pixels(typing: Any, array: Any, index: Any, channels: Any) -> Any:
     return lanes(array, types.intp, channels), generate
 
 
-@compiled
+@intrinsic
 def store_phases(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     """Write four vectors of whole numbers from 0 to 255 to a uint8 array; see `load_pixels`."""
 
@@ -269,7 +265,7 @@ def store_phases(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), generate
 
 
-@compiled
+@intrinsic
 def prefetch(typing: Any, array: Any, index: Any) -> Any:
     """Have the cache fetch what lies at `index`, if anything does."""
 
@@ -284,7 +280,7 @@ def prefetch(typing: Any, array: Any, index: Any) -> Any:
     return types.void(array, types.intp), generate
 
 
-@literally
+@literal_intrinsic
 def spread(typing: Any, number: Any, vectors: Any) -> Any:
     """So many (a literal) vectors of equal numbers."""
     lanes = Lanes(number, vectors.literal_value)
@@ -295,7 +291,7 @@ def spread(typing: Any, number: Any, vectors: Any) -> Any:
     return lanes(number, vectors), generate
 
 
-@compiled
+@intrinsic
 def joined(typing: Any, parts: Any) -> Any:
     """The vectors of a tuple of them, one after the other."""
     lanes = Lanes(parts[0].dtype, sum(part.vectors for part in parts))
@@ -307,14 +303,14 @@ def joined(typing: Any, parts: Any) -> Any:
     return lanes(parts), generate
 
 
-@compiled
-def count_of(typing: Any, like: Any) -> Any:
+@intrinsic
+def count_of(typing: Any, dtype: Any) -> Any:
     """How many numbers a vector holds, as a constant, unlike the `itemsize` of an array."""
 
     def generate(context: Any, *_: Any) -> Any:
-        return context.get_constant(types.intp, _of(like).count)
+        return context.get_constant(types.intp, Lanes(dtype.dtype).count)
 
-    return types.intp(like), generate
+    return types.intp(dtype), generate
 
 
 def _reduced(lanes: Lanes, operation: Callable[..., Any]) -> Any:
@@ -326,25 +322,25 @@ def _reduced(lanes: Lanes, operation: Callable[..., Any]) -> Any:
     return Lanes(lanes.dtype)(lanes), generate
 
 
-@compiled
+@intrinsic
 def vector_sum(typing: Any, lanes: Any) -> Any:
     """The sum of the vectors, which is one."""
     return _reduced(lanes, ir.IRBuilder.fadd)
 
 
-@compiled
+@intrinsic
 def vector_min(typing: Any, lanes: Any) -> Any:
     """The least of the vectors, number by number."""
     return _reduced(lanes, partial(_either, "<"))
 
 
-@compiled
+@intrinsic
 def vector_max(typing: Any, lanes: Any) -> Any:
     """The greatest of the vectors, number by number."""
     return _reduced(lanes, partial(_either, ">"))
 
 
-@compiled
+@intrinsic
 def sum_of(typing: Any, lanes: Any) -> Any:
     """Sum of all numbers."""
 
@@ -373,7 +369,7 @@ def _bits(lanes: Lanes, found: Callable[[Any, Any], Any]) -> Any:
     return types.uint64(lanes), generate
 
 
-@compiled
+@intrinsic
 def negative_bits(typing: Any, lanes: Any) -> Any:
     """A word with a bit for each number, the first one's lowest: is it below 0, or is it -0."""
 
@@ -384,7 +380,7 @@ def negative_bits(typing: Any, lanes: Any) -> Any:
     return _bits(lanes, found)
 
 
-@compiled
+@intrinsic
 def nonzero_bits(typing: Any, lanes: Any) -> Any:
     """The same for each that is not 0."""
 
@@ -394,7 +390,7 @@ def nonzero_bits(typing: Any, lanes: Any) -> Any:
     return _bits(lanes, found)
 
 
-@compiled
+@intrinsic
 def inside(typing: Any, columns: Any, lanes: Any, outside: Any) -> Any:
     """The numbers of the first so many columns, the number `outside` in place of the rest.
 
@@ -415,7 +411,7 @@ def inside(typing: Any, columns: Any, lanes: Any, outside: Any) -> Any:
     return lanes(types.intp, lanes, outside), generate
 
 
-@compiled
+@intrinsic
 def ones(typing: Any, word: Any) -> Any:
     """How many bits of an unsigned integer are set."""
 
@@ -425,7 +421,7 @@ def ones(typing: Any, word: Any) -> Any:
     return types.int64(word), generate
 
 
-@compiled
+@intrinsic
 def align_stack(typing: Any) -> Any:
     """Align the stack of the kernel, so that no vector kept there lies in two cache lines or pages.
 
@@ -495,7 +491,7 @@ def _for_each(generate: Any, context: Any, builder: Any, signature: Any, values:
     return _join(builder, [generate(builder, *each) for each in zip(*columns, strict=True)])
 
 
-@compiled
+@intrinsic
 def zero_below(typing: Any, lanes: Any, limit: Any) -> Any:
     """The numbers, 0 in place of those whose magnitude is below a limit."""
 
@@ -506,7 +502,7 @@ def zero_below(typing: Any, lanes: Any, limit: Any) -> Any:
     return lanes(lanes, limit), partial(_for_each, generate)
 
 
-@compiled
+@intrinsic
 def dealt(typing: Any, low: Any, high: Any) -> Any:
     """Numbers 0, 2, 4, ... of each vector of `low` and then of `high`; behind these 1, 3, 5, ..."""
     lanes = Lanes(low.dtype, 2 * low.vectors)

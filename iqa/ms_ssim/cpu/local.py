@@ -11,14 +11,14 @@ from iqa.simd.jit import block_kernel, kernel
 
 Array = NDArray[np.float64]
 
-TAPS = len(WINDOW)
+SIZE = len(WINDOW)
 FIELDS = 4  # x, y, x^2 + y^2, x y
 
 
 def local_ssim(reference: Image, distorted: Image) -> NDArray[np.float32]:
     """Local SSIM of the full scale, float32 `[H - 10, W - 10]`, mean over channels."""
     height, width, channels = reference.shape
-    total = np.zeros((height - TAPS + 1, width - TAPS + 1))
+    total = np.zeros((height - SIZE + 1, width - SIZE + 1))
     for channel in range(channels):
         x, y = (row_major(image[:, :, channel]) for image in (reference, distorted))
         _add_local(x.reshape(height, width), y.reshape(height, width), total)
@@ -29,15 +29,15 @@ def local_ssim(reference: Image, distorted: Image) -> NDArray[np.float32]:
 def _add_local(x: Image, y: Image, total: Array) -> None:
     """Add the local SSIM of two planes `[H, W]` to `total`."""
     width = x.shape[1]
-    rows, down = np.empty((FIELDS, TAPS, width)), np.empty((FIELDS, width))
+    rows, down = np.empty((FIELDS, SIZE, width)), np.empty((FIELDS, width))
     for bottom in range(len(x)):
-        _fill(x[bottom], y[bottom], rows[:, bottom % TAPS])
-        top = bottom - TAPS + 1
+        _fill(x[bottom], y[bottom], rows[:, bottom % SIZE])
+        top = bottom - SIZE + 1
         if top >= 0:
             down[:] = 0
-            for tap in range(TAPS):
+            for tap in range(SIZE):
                 for field in range(FIELDS):
-                    _add_weighted(WINDOW[tap], rows[field, (top + tap) % TAPS], down[field])
+                    _add_weighted(WINDOW[tap], rows[field, (top + tap) % SIZE], down[field])
             _add_along(down, total[top])
 
 
@@ -59,7 +59,7 @@ def _add_weighted(weight: float, row: Array, down: Array) -> None:
 def _add_along(down: Array, total: Array) -> None:
     for column in range(len(total)):
         x = y = power = product = 0.0
-        for tap in range(TAPS):
+        for tap in range(SIZE):
             x += WINDOW[tap] * down[0, column + tap]
             y += WINDOW[tap] * down[1, column + tap]
             power += WINDOW[tap] * down[2, column + tap]

@@ -47,7 +47,7 @@ def add_up(
     ring: Samples,
     bands: tuple[int, int, int],
     rows: tuple[int, int],
-    columns: int,
+    windows: int,
     centres: tuple[float, float] | None,
     taps: Real,
     tile: Real,
@@ -57,7 +57,7 @@ def add_up(
     Args:
         ring, bands: see `window.blur_down`.
         rows: the first and the last (exclusive) of the 8 rows in which windows end.
-        columns: so many windows a row.
+        windows: so many a row.
         centres: of x and y, for SSIM; None for contrast-structure.
         taps: of the type to compute in.
         tile: of the same type, see `window`.
@@ -69,13 +69,13 @@ def add_up(
     """
     w, gain, nothing = weights(taps), gain_of(taps), spread(taps.dtype.type(0), 1)
     total = risks = 0.0
-    for run in range(-1, -(-columns // RUN)):
-        left = columns - run * RUN
+    for run in range(-1, -(-windows // RUN)):
+        left = windows - run * RUN
         if left + MARGIN > RUN:
             blur_down(ring, bands, run + 1, w, tile)
         if run < 0:
             continue
-        for lane in range(0, LANES, count_of(nothing)):
+        for lane in range(0, LANES, count_of(tile.dtype)):
             lost = risk = nothing
             place = run % 2 * LANES + lane
             if FIELD_BY_FIELD:
@@ -94,41 +94,44 @@ def add_up(
                 if left < RUN:
                     losses = inside(left - PHASES * lane, losses, 0)
                 lost = lost + vector_sum(losses)
+                # The last row's stands for all.
                 risk = _risk(mean_u[0], mean_v[0], var_u[0], var_v[0], gain)
             if left < RUN:
                 risk = inside(-(-left // PHASES) - lane, risk, 0)
             total += sum_of(lost)
             risks += sum_of(risk)
-    return 2 * total, gain * risks / -(-columns // PHASES)
+    return 2 * total, gain * risks / -(-windows // PHASES)
 
 
 @row_kernel
 def _field(tile: Real, at: int, w: Any) -> Any:
     """A field of four windows, which the tile has already, or has what they are made of."""
     if FIELD_BY_FIELD:
-        return load_rows(tile, at, SPAN, PHASES, w)
+        return load_rows(tile, at, SPAN, PHASES, tile.dtype)
     return windows_along(tile, at, w)
 
 
 @row_kernel
 def _ssim_losses(
-    contrast: Any, mean_u: Any, mean_v: Any, centres: tuple[float, float], gain: float
+    contrast_loss: Any, mean_u: Any, mean_v: Any, centres: tuple[float, float], gain: float
 ) -> Any:
     """Half of 1 - SSIM of four windows, from half of 1 - contrast-structure and their means."""
     u = gain * mean_u + (centres[0] - centres[1])
     v = gain * mean_v + (centres[0] + centres[1])
-    luminance = u * u / (u * u + (v * v + 2 * C1))
-    return contrast + luminance - 2 * contrast * luminance
+    luminance_loss = u * u / (u * u + (v * v + 2 * C1))  # likewise
+    return contrast_loss + luminance_loss - 2 * contrast_loss * luminance_loss
 
 
 @row_kernel
-def _risk(mean_u: Any, mean_v: Any, u: Any, v: Any, gain: float) -> Any:
+def _risk(mean_u: Any, mean_v: Any, var_u: Any, var_v: Any, gain: float) -> Any:
     """How much an error of one part in the mean squares changes a loss, divided by `gain`.
 
-    Errors in a mean square of v count where u is not flat, too: as those of noise of deviation 4.
+    With s = (var u + var v) / 2 + C2 that is E[u]^2 / s for the mean square of u. That of v counts
+    where u is not flat, too: E[v]^2 var u / 2 s^2 where errors are as those of noise of deviation
+    4, less where var v hides them.
     """
     noise = 16 / gain
-    dither = noise + v
-    inverse = 1 / ((0.5 * (u + v) + C2 / gain) * dither)
-    energy = 0.5 * noise * (u * dither * inverse) * (mean_v * mean_v)
+    dither = noise + var_v
+    inverse = 1 / ((0.5 * (var_u + var_v) + C2 / gain) * dither)
+    energy = 0.5 * noise * (var_u * dither * inverse) * (mean_v * mean_v)
     return inverse * (mean_u * mean_u * dither + energy)

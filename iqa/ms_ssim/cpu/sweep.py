@@ -6,7 +6,7 @@ the last. Two bands of a scale become one of the next.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +27,27 @@ PAIR = 2 * RUN
 CHANNELS = 3  # at most
 
 
-def buffers(columns: int, scales: int) -> tuple[Any, ...]:
-    """What sweeps over planes of up to so many columns write to.
+class Buffers(NamedTuple):
+    """What a sweep writes to.
 
-    Returns:
+    Attributes:
         rings: of each scale, float32 `[2, 3, runs, 4, 8, LANES]` of u and v (see `load`).
-        edge: uint8 `[2, 8 * bytes]`, rows of both images that cannot be read where they are.
+        last_rows: uint8 `[2, 8 * bytes]`, rows of both images that cannot be read where they are.
         starts: int64 `[8]`, where the rows of a band begin.
         tile32, tile64: see `window`.
     """
+
+    rings: tuple[Samples, ...]
+    last_rows: Image
+    starts: Integers
+    tile32: Samples
+    tile64: NDArray[np.float64]
+
+
+def buffers(columns: int, scales: int) -> Buffers:
+    """Buffers for planes of up to so many columns."""
     pairs = [-(-columns // (PAIR << scale)) for scale in range(scales)]
-    return (
+    return Buffers(
         tuple(aligned((2, BANDS, 2 * count, PHASES, BAND, LANES), np.float32) for count in pairs),
         np.zeros((2, BAND * pairs[0] * PAIR * CHANNELS), np.uint8),
         np.zeros(BAND, np.int64),
@@ -48,7 +58,7 @@ def buffers(columns: int, scales: int) -> tuple[Any, ...]:
 
 @block_kernel
 def sweep(
-    memory: Any,
+    memory: Buffers,
     x: Image,
     y: Image,
     plane: tuple[int, int, int],
@@ -69,18 +79,18 @@ def sweep(
         tolerance: bands that are more delicate are summed in float64, see `sums.add_up`.
         losses: gets for each scale the sum of 1 - contrast-structure, for the last of 1 - SSIM.
     """
-    rings, edge, starts = memory[:3]
+    rings, starts = memory.rings, memory.starts
     first, stride, step = plane
     centres = (
         centre_of(x, first, stride, step, rows[0], columns[0]),
         centre_of(y, first, stride, step, rows[0], columns[0]),
     )
     losses[:] = 0
-    scales, bands = len(rows), -(-rows[0] // BAND)
-    for turn in range(bands):
+    scales, turns = len(rows), -(-rows[0] // BAND)
+    for turn in range(turns):
         for scale in range(scales):
             # Does this turn fill a band of the scale, or bring its last rows?
-            if (turn + 1) % (1 << scale) != 0 and turn + 1 < bands:
+            if (turn + 1) % (1 << scale) != 0 and turn + 1 < turns:
                 break
             band = turn >> scale
             pairs = -(-columns[scale] // PAIR)
@@ -89,7 +99,7 @@ def sweep(
             if scale == 0:
                 for row in range(BAND):
                     starts[row] = first + min(band * BAND + row, rows[0] - 1) * stride
-                _load(x, y, starts, step, centres, edge, u, v)
+                _load(x, y, starts, step, centres, memory.last_rows, u, v)
             if scale + 1 < scales:
                 for which, full in enumerate((u, v)):
                     repeat_last(full, min(rows[scale] - band * BAND, BAND), columns[scale])
@@ -99,11 +109,11 @@ def sweep(
             own = max(-top, 0), min(rows[scale] - MARGIN - top, BAND)
             if own[0] >= own[1]:
                 continue
-            places = (band + 1) % BANDS, (band + 2) % BANDS, here
-            if scale + 1 < scales:
-                losses[scale] += _sum(ring, places, own, windows[scale], None, tolerance, memory)
+            bands = (band + 1) % BANDS, (band + 2) % BANDS, here
+            if scale + 1 < scales:  # None has a type of its own, so there are two calls
+                losses[scale] += _sum(ring, bands, own, windows[scale], None, tolerance, memory)
             else:
-                losses[scale] += _sum(ring, places, own, windows[scale], centres, tolerance, memory)
+                losses[scale] += _sum(ring, bands, own, windows[scale], centres, tolerance, memory)
 
 
 @row_kernel
@@ -113,7 +123,7 @@ def _load(
     starts: Integers,
     step: int,
     centres: tuple[float, float],
-    edge: Image,
+    last_rows: Image,
     u: Samples,
     v: Samples,
 ) -> None:
@@ -124,24 +134,25 @@ def _load(
         return
     for row in range(BAND):
         for byte in range(min(length, len(x) - starts[row])):
-            edge[0, row * length + byte] = x[starts[row] + byte]
-            edge[1, row * length + byte] = y[starts[row] + byte]
+            last_rows[0, row * length + byte] = x[starts[row] + byte]
+            last_rows[1, row * length + byte] = y[starts[row] + byte]
         starts[row] = row * length
-    load_band(edge[0], edge[1], starts, step, centres, u, v)
+    load_band(last_rows[0], last_rows[1], starts, step, centres, u, v)
 
 
 @row_kernel
 def _sum(
     ring: Samples,
-    places: tuple[int, int, int],
+    bands: tuple[int, int, int],
     rows: tuple[int, int],
-    columns: int,
+    windows: int,
     centres: tuple[float, float] | None,
     tolerance: float,
-    memory: Any,
+    memory: Buffers,
 ) -> float:
     """`sums.add_up` in float32, or in float64 where that is too delicate."""
-    total, risk = add_up(ring, places, rows, columns, centres, TAPS_32, memory[3])
-    if risk > tolerance:
-        total, risk = add_up(ring, places, rows, columns, centres, TAPS, memory[4])
-    return total
+    if tolerance >= 0:
+        total, risk = add_up(ring, bands, rows, windows, centres, TAPS_32, memory.tile32)
+        if risk <= tolerance:
+            return total
+    return add_up(ring, bands, rows, windows, centres, TAPS, memory.tile64)[0]

@@ -32,11 +32,11 @@ from iqa.simd.lanes import (
 Real = NDArray[Any]  # float32, or float64 where windows need it
 
 MARGIN = len(WINDOW) - 1
-MIDDLE = len(WINDOW) // 2
+CENTRE = len(WINDOW) // 2
 # Weights in units of the middle one, which saves its multiplication; `gain_of` makes up for it.
-TAPS = WINDOW[:MIDDLE] / WINDOW[MIDDLE]
+TAPS = WINDOW[:CENTRE] / WINDOW[CENTRE]
 TAPS_32 = TAPS.astype(np.float32)
-FIELDS = 4
+FIELDS = 4  # means and mean squares of u and of v
 SPAN = 3 * LANES
 TILE = (FIELDS, BAND, PHASES, SPAN)
 LINE = PHASES * SPAN
@@ -82,25 +82,26 @@ def blur_down(ring: Samples, bands: tuple[int, int, int], run: int, w: Any, tile
         w: `weights`.
         tile: see above.
     """
+    dtype = tile.dtype
     for which in range(2):
         old, middle, new = ring[which, bands[0]], ring[which, bands[1]], ring[which, bands[2]]
         for phase in range(PHASES):
-            for lane in range(0, LANES, count_of(w)):
+            for lane in range(0, LANES, count_of(dtype)):
                 column = run * RUN_SIZE + phase * PHASE + lane
                 out = 2 * which * FIELD + phase * SPAN + run % 2 * LANES + lane
-                twin = out + (1 - run % 2) * 2 * LANES
-                first = load_rows(old, column + (BAND - 2) * ROW, ROW, 2, w)
-                rows = joined((first, load_rows(middle, column, ROW, BAND, w)))
+                twin = out + (1 - run % 2) * 2 * LANES  # of an odd run the same place
+                first = load_rows(old, column + (BAND - 2) * ROW, ROW, 2, dtype)
+                rows = joined((first, load_rows(middle, column, ROW, BAND, dtype)))
                 squares = rows * rows
                 # Each row is loaded just before its first window: more do not fit 16 registers.
                 for row in range(BAND):
-                    eleven = joined((rows, load(new, column + row * ROW, w)))
+                    eleven = joined((rows, load(new, column + row * ROW, dtype)))
                     total = _weighted(w, eleven)
                     store(tile, out + row * LINE, total)
                     store(tile, twin + row * LINE, total)
                     rows = eleven[1:]
                 for row in range(BAND):
-                    last = load(new, column + row * ROW, w)
+                    last = load(new, column + row * ROW, dtype)
                     eleven = joined((squares, last * last))
                     total = _weighted(w, eleven)
                     store(tile, out + FIELD + row * LINE, total)
@@ -123,8 +124,8 @@ def blur_along(rows: tuple[int, int], place: int, w: Any, tile: Real) -> None:
 @row_kernel
 def windows_along(tile: Real, at: int, w: Any) -> Any:
     """The windows of a field of a tile that begin in the four vectors at `at`."""
-    first = load_rows(tile, at, SPAN, PHASES, w)
-    second = load_rows(tile, at + 1, SPAN, PHASES, w)
-    third = load_rows(tile, at + 2, SPAN, PHASES, w)
-    last = load_rows(tile, at + 3, SPAN, 2, w)
+    first = load_rows(tile, at, SPAN, PHASES, tile.dtype)
+    second = load_rows(tile, at + 1, SPAN, PHASES, tile.dtype)
+    third = load_rows(tile, at + 2, SPAN, PHASES, tile.dtype)
+    last = load_rows(tile, at + 3, SPAN, 2, tile.dtype)
     return _weighted(w, joined((first, second, third, last)))
