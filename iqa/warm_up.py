@@ -16,7 +16,7 @@ import numpy as np
 
 from iqa import luma
 from iqa.brisque.catalogue import BRISQUE
-from iqa.brisque.cpu import decide
+from iqa.brisque.cpu import score_whole
 from iqa.brisque.cpu.join import BOTH
 from iqa.brisque.features import FEATURES
 from iqa.catalogue import METRICS
@@ -36,7 +36,8 @@ def warm_up(metrics: Sequence[Metric] = METRICS) -> None:
                 image = random.integers(0, 256, (height, width, channels), dtype=np.uint8)
                 metric.score(*([image] for _ in metric.inputs), maps=True, threads=2)
     if BRISQUE in metrics:  # none of these has a tie
-        decide(row_major(image), image.shape, BOTH, np.empty(1 + FEATURES))
+        out = np.empty(1 + FEATURES)
+        score_whole(row_major(image), image.shape, np.float64, BOTH, out)
     luma.write_luma(image, image[:, :, :1].copy())
 
 

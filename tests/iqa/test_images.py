@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from iqa.brisque.cpu.load import LEFT, MIDDLE, load_row, phase_length
+from iqa.brisque.cpu.load import LEFT, MID_GREY, load_row, phase_length
 from iqa.images import check_image, luma, on_host
 from iqa.luma import write_luma
 from iqa.simd.lanes import PHASES
@@ -28,7 +28,7 @@ def test_luma_is_pillows_for_every_colour_of_a_grid() -> None:
     rows = np.empty((1, PHASES, phase_length(width)), np.float32)
     load_row(pixels, 0, 3, width, rows, 0)
     found = rows[0, :, LEFT:].T.reshape(-1)[:width]
-    np.testing.assert_array_equal(found + MIDDLE, expected[0])
+    np.testing.assert_array_equal(found + MID_GREY, expected[0])
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 7), (1, 21), (4, 16), (5, 67)])

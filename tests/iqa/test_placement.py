@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from iqa.brisque.cpu import decide
+from iqa.brisque.cpu import score_whole
 from iqa.brisque.cpu.join import BOTH
 from iqa.brisque.features import FEATURES
 from iqa.catalogue import METRICS
@@ -57,7 +57,7 @@ def test_fits_in_float64() -> None:
 
     def call() -> bytes:
         row = np.empty(1 + FEATURES)
-        decide(pixels, (64, 176, 1), BOTH, row)
+        score_whole(pixels, (64, 176, 1), np.float64, BOTH, row)
         return row.tobytes()
 
     assert len(results(call, 2000)) == 1

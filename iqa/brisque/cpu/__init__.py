@@ -54,7 +54,11 @@ _memory = _Memory()
 
 
 class _Parts(NamedTuple):
-    """What the strips of an image leave, see `sweep` and `join`; and how many are done."""
+    """What the strips of an image leave, see `sweep` and `join`.
+
+    Attributes:
+        done: counts those that are done; `next` is atomic.
+    """
 
     sums: Array
     edges: NDArray[np.float32]
@@ -83,12 +87,12 @@ def _cut(task: _Task, share: float) -> list[_Task]:
     image where it is at most all of them.
     """
     height, width, _ = task.shape
-    number = len(strips(height))
-    if number == 1 or task.cost <= (share if task.cost < SMALL else share / 4):
+    total = len(strips(height))
+    if total == 1 or task.cost <= (share if task.cost < SMALL else share / 4):
         return [task]
-    edges = np.empty((number, SCALES, 2, PHASES, phase_length(width)), np.float32)
-    parts, cost = _Parts(np.empty((number, SCALES, SUMS)), edges, count(1)), task.cost / number
-    return [task._replace(number=strip, cost=cost, parts=parts) for strip in range(number)]
+    edges = np.empty((total, SCALES, 2, PHASES, phase_length(width)), np.float32)
+    parts, cost = _Parts(np.empty((total, SCALES, SUMS)), edges, count(1)), task.cost / total
+    return [task._replace(number=strip, cost=cost, parts=parts) for strip in range(total)]
 
 
 @cache
@@ -100,33 +104,37 @@ def _tables() -> tuple[Array, Array]:
 def _score(task: _Task) -> None:
     """Score an image, or sum a strip; whoever sums the last one of an image makes its score."""
     pixels, shape, out, _, number, parts = task
-    height, width, _ = shape
-    rows, memory = strips(height), _memory.of(width, np.float32)
     if parts is None:
-        length = phase_length(width)
-        tied = sweep_and_join(pixels, shape, rows, memory, length, BOTH, *_tables(), out)
+        tied = score_whole(pixels, shape, np.float32, BOTH, out)
     else:
         sums, edges, done = parts
+        height, width, _ = shape
         own = slice(number, number + 1)
-        sweep(pixels, shape, rows[own], memory, BOTH, sums[own], edges[own])
+        memory = _memory.of(width, np.float32)
+        sweep(pixels, shape, strips(height)[own], memory, BOTH, sums[own], edges[own])
         if next(done) < len(sums):
             return
         tied = join(sums, edges, shape, BOTH, *_tables(), out)
     if tied:
-        decide(pixels, shape, tied, out)
+        score_whole(pixels, shape, np.float64, tied, out)
 
 
-def decide(pixels: Image, shape: Shape, tied: int, out: Array) -> None:
-    """Fit the scales that `tied` has a bit of to sums in float64.
+def score_whole(pixels: Image, shape: Shape, dtype: type, scales: int, out: Array) -> int:
+    """Score an image in one sweep.
 
     Args:
         pixels, shape: uint8 `[H * W * C]`; H, W, C.
-        tied: see `join`.
-        out: `[37]`, score and features of the image.
+        dtype: of coefficients and sums, float32 or float64.
+        scales: bits of those that are fitted, the others have their features in `out`.
+        out: `[37]`, gets score and features.
+
+    Returns:
+        scales with a tie, see `join`.
     """
     height, width, _ = shape
-    memory, length = _memory.of(width, np.float64), phase_length(width)
-    sweep_and_join(pixels, shape, strips(height), memory, length, tied, *_tables(), out)
+    memory = _memory.of(width, dtype)
+    tied: int = sweep_and_join(pixels, shape, strips(height), memory, scales, *_tables(), out)
+    return tied
 
 
 def rows(items: Sequence[tuple[Image, ...]], threads: int | None) -> Array:

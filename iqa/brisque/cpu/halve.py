@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.load import LEFT, MIDDLE, fill_outside, of_phase, ten_columns
+from iqa.brisque.cpu.load import LEFT, MID_GREY, fill_outside, of_phase, ten_columns
 from iqa.brisque.features import HALVING, HALVING_LEFT
 from iqa.simd.jit import row_kernel
 from iqa.simd.lanes import LANES, PHASES, dealt, joined, load_at, store, store_rows
@@ -15,6 +15,7 @@ from iqa.simd.lanes import LANES, PHASES, dealt, joined, load_at, store, store_r
 Floats = NDArray[np.float32]
 
 TAPS = len(HALVING)
+REACH = TAPS - 1 - HALVING_LEFT  # rows below row 2 y, and columns right of column 2 x
 B0, B1, B2, B3 = HALVING[: TAPS // 2].astype(np.float32)  # symmetric; exact
 
 
@@ -47,7 +48,7 @@ def halve_row(
     for phase in range(0, PHASES * length, length):
         for place in range(phase + LEFT, phase + LEFT + of_phase(width), LANES):
             store(line, place, _weighted(load_at(pixels, at, place, np.float32)))
-    for x in range(TAPS - HALVING_LEFT):
+    for x in range(REACH):
         for outside in (-1 - x, width + x):
             inside = mirrored(outside, width)
             line[outside % PHASES, LEFT + outside // PHASES] = line[
@@ -57,11 +58,11 @@ def halve_row(
         low = _two_columns(line, LEFT + 2 * j, length)
         high = _two_columns(line, LEFT + 2 * j + LANES, length)
         store_rows(half_rows, out + LEFT + j, half_rows.shape[2], dealt(low, high))
-    fill_outside(half_rows, out, half_width, -MIDDLE)
+    fill_outside(half_rows, out, half_width, -MID_GREY)
 
 
 @row_kernel
 def _two_columns(line: Floats, place: int, length: int) -> Any:
-    """Columns 2 j and 2 j + 1 of the half-size row, for a vector of j."""
+    """Every other column of the half-size row, and those right of them, from a place on."""
     a = ten_columns(line, place, length, np.float32)
     return joined((_weighted(a), _weighted(a[2:])))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.sums import add_row, add_totals, end_above, no_totals, wrap
-from iqa.brisque.cpu.sweep import ROUNDING, SUMS, sweep
+from iqa.brisque.cpu.load import phase_length
+from iqa.brisque.cpu.sums import add_row, add_totals, no_totals, wrap
+from iqa.brisque.cpu.sweep import ROUNDING, SUMS, Buffers, sweep
 from iqa.brisque.features import FEATURES, SCALES, fit
 from iqa.brisque.regressor import regress
 from iqa.images import Image
@@ -20,7 +21,8 @@ Real = NDArray[Any]
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-HALF = FEATURES // SCALES
+OF_SCALE = FEATURES // SCALES
+OF_HORIZONTAL = 7  # so many sums a row adds to by itself; what follows is of rows above each other
 BOTH = (1 << SCALES) - 1  # scales
 
 
@@ -28,21 +30,20 @@ BOTH = (1 << SCALES) - 1  # scales
 def sweep_and_join(
     pixels: Image,
     shape: tuple[int, int, int],
-    rows: Integers,
-    memory: Any,
-    length: int,
+    strips: Integers,
+    arrays: Any,
     scales: int,
     tables: Doubles,
     regressor: Doubles,
     row: Doubles,
 ) -> int:
-    """`sweep` of all strips of an image and `join` in one call: 4% of a small image's time.
-
-    `rows` is `[S, 2]`, `length` that of a phase, see `load.phase_length`.
-    """
-    sums = np.empty((len(rows), SCALES, SUMS))
-    edges = np.empty((len(rows), SCALES, 2, PHASES, length), memory[1].dtype)
-    sweep(pixels, shape, rows, memory, scales, sums, edges)
+    """`sweep` of all strips of an image and `join` in one call: 4% of a small image's time."""
+    sums = np.empty((len(strips), SCALES, SUMS))
+    edges = np.empty(
+        (len(strips), SCALES, 2, PHASES, phase_length(shape[1])),
+        Buffers(*arrays).coefficients.dtype,
+    )
+    sweep(pixels, shape, strips, arrays, scales, sums, edges)
     return join(sums, edges, shape, scales, tables, regressor, row)
 
 
@@ -60,7 +61,7 @@ def join(
 
     Args:
         sums: float64 `[S, 2, SUMS]` of its S strips, see `sweep`; the first ones' are added to.
-        edges: `[S, 2, 2, PHASES, L]`, see `sweep`.
+        edges: `[S, 2, 2, PHASES, L]`, see `sweep`; written to.
         shape: of the image.
         scales: bits of those that are fitted, the others have their features.
         tables, regressor: see `features.fit` and `regressor.regress`.
@@ -71,20 +72,31 @@ def join(
     """
     tied = 0
     height, width, features = shape[0], shape[1], row[1:]
+    rows = edges.reshape(-1, PHASES, edges.shape[4])
     for scale in range(SCALES):
         if scales >> scale & 1:
-            total = sums[0, scale]
+            total, seams = sums[0, scale], np.zeros(SUMS)
             for strip in range(len(sums)):
                 if strip > 0:
                     total += sums[strip, scale]
-                _add_seam(edges[strip, scale, 0], edges[strip - 1, scale, 1], width, total)
-            pixels, own = height * width, features[HALF * scale : HALF * scale + HALF]
-            tied |= fit(total, pixels, tables, precision(total, pixels), own) << scale
+                own, above = strip * SCALES + scale, (strip - 1) % len(sums) * SCALES + scale
+                _add_seam(rows, 2 * own, 2 * above + 1, width, seams)
+            # What a row makes with itself is in the strips' sums.
+            total[OF_HORIZONTAL:] += seams[OF_HORIZONTAL:]
+            count, own_features = height * width, features[OF_SCALE * scale :][:OF_SCALE]
+            tied |= fit(total, count, tables, precision(total, count), own_features) << scale
         height, width = (height + 1) // 2, (width + 1) // 2
-    if np.isnan(features[0]) or np.isnan(features[HALF]):
+    if np.isnan(features[0]) or np.isnan(features[OF_SCALE]):
         features[:] = np.nan
     row[0] = regress(features, regressor)
     return tied
+
+
+@row_kernel
+def _add_seam(rows: Real, own: int, above: int, width: int, sums: Doubles) -> None:
+    """Add the products of a strip's first row with the last one of the strip above it."""
+    wrap(rows, own, width)  # it was the one above another
+    add_totals(add_row(no_totals(rows), rows, own, above, width, True, sums), sums)
 
 
 @row_kernel
@@ -98,16 +110,3 @@ def precision(sums: Doubles, pixels: int) -> float:
     """
     last_place, noise = 2.0**-24, math.sqrt(16 * sums[ROUNDING]) / sums[0]
     return 2 * last_place * (2 + noise) * pixels / sums[0]
-
-
-@kernel
-def _add_seam(own: Real, above: Real, width: int, total: Doubles) -> None:
-    """Add the products of a strip's first row with the last one of the strip above it."""
-    rows = np.empty((2, *own.shape), own.dtype)
-    rows[0], rows[1] = above, own
-    added = np.zeros(SUMS)
-    wrap(rows, 1, width)
-    end_above(rows, 0, width)
-    add_totals(add_row(no_totals(rows), rows, 1, 0, width, True, added), added)
-    # What the row makes with itself is in the strip's sums.
-    total[7:] += added[7:]

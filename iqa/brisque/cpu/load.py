@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa.images import Image
-from iqa.luma import HALF, LEVEL, luma_of
+from iqa.luma import luma_of
 from iqa.simd.jit import row_kernel
 from iqa.simd.lanes import (
     LANES,
@@ -35,10 +35,10 @@ Floats = NDArray[np.float32]
 LEFT = CACHE_LINE // 4  # numbers, so that the vectors of every level are aligned
 AHEAD = 8192  # bytes that the cache is told of before they are read
 # Taken from every pixel: differences and variances stay as they are, their rounding gets smaller.
-MIDDLE = np.float32(128)
-ROUNDING = np.float32(HALF - LEVEL * MIDDLE)
+MID_GREY = np.float32(128)
 
 
+@row_kernel
 def phase_length(width: int) -> int:
     """Numbers in a phase; on either side of those of the image is a vector of any level.
 
@@ -71,14 +71,14 @@ def load_row(pixels: Image, start: int, channels: int, width: int, rows: Floats,
             at, place = start + PHASES * j, out + LEFT + j
             for line in range(0, RUN, CACHE_LINE):
                 prefetch(pixels, at + AHEAD + line)
-            store_rows(rows, place, length, load_pixels(pixels, at, 1) - MIDDLE)
+            store_rows(rows, place, length, load_pixels(pixels, at, 1) - MID_GREY)
     else:
         for j in range(0, of_phase(width), LANES):
             at, place = start + 3 * PHASES * j, out + LEFT + j
             for line in range(0, 3 * RUN, CACHE_LINE):
                 prefetch(pixels, at + AHEAD + line)
-            store_rows(rows, place, length, luma_of(pixels, at, ROUNDING))
-    fill_outside(rows, out, width, -MIDDLE)
+            store_rows(rows, place, length, luma_of(pixels, at, MID_GREY))
+    fill_outside(rows, out, width, -MID_GREY)
 
 
 @row_kernel

@@ -42,7 +42,6 @@ def wrap(rows: Rows, row: int, width: int) -> None:
     """Make a new row end with 0, and begin with its last column."""
     last = width - 1
     fill_outside(rows, row * PHASES * rows.shape[2], width, 0.0)
-    rows[row, width % PHASES, LEFT + width // PHASES] = 0
     rows[row, PHASES - 1, LEFT - 1] = rows[row, last % PHASES, LEFT + last // PHASES]
 
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.halve import TAPS, halve_row, mirrored
-from iqa.brisque.cpu.load import MIDDLE, load_row, phase_length
+from iqa.brisque.cpu.halve import REACH, TAPS, halve_row, mirrored
+from iqa.brisque.cpu.load import MID_GREY, load_row, phase_length
 from iqa.brisque.cpu.sums import add_row, add_totals, end_above, no_totals, wrap
 from iqa.brisque.cpu.window import FIELDS, RADIUS, ROWS, Lines, coefficients
 from iqa.brisque.features import HALVING_LEFT, MOMENTS, SCALES
@@ -30,10 +30,29 @@ Integers = NDArray[np.int64]
 RING = 16  # rows of pixels; behind them is one that is all outside the image
 KEPT = 8  # rows of coefficients
 CHANNELS = 3  # at most
-HALVING_REACH = TAPS - 1 - HALVING_LEFT  # rows that the halving sees below row 2 y
 ROUNDING = MOMENTS  # place in the sums, behind those of `iqa.brisque.features`
 SUMS = ROUNDING + 1
 NO_TAPS, NO_ROWS = (0,) * TAPS, (0,) * (ROWS + 2 * RADIUS)  # to be filled with places of rows
+
+
+class Buffers(NamedTuple):
+    """What a sweep writes to. The first three are of both scales, see `Plane`.
+
+    Attributes:
+        pixels, coefficients, zeros: `[2, ...]`.
+        last_row: uint8 `[3 * PHASES * L]`, a row of the image that cannot be read where it is.
+        line: float32 `[PHASES, L]`, see `halve.halve_row`.
+        blurred, exact, near: see `window.Lines`.
+    """
+
+    pixels: Floats
+    coefficients: Real
+    zeros: NDArray[np.bool_]
+    last_row: Image
+    line: Floats
+    blurred: Floats
+    exact: Doubles
+    near: Integers
 
 
 class Plane(NamedTuple):
@@ -54,18 +73,12 @@ class Plane(NamedTuple):
 
 
 def buffers(width: int, dtype: type) -> tuple[NDArray[Any], ...]:
-    """What sweeps over images of up to so many columns write to.
+    """`Buffers` for images of up to so many columns, as a plain tuple: Numba takes it faster.
 
     With coefficients in float64 the sums are, too, which takes twice as long.
-
-    Returns:
-        pixels, coefficients and zeros of both scales, see `Plane`.
-        edge: uint8 `[3 * W]`, a row of the image that cannot be read where it is.
-        halved: float32 `[PHASES, L]`, see `halve.halve_row`.
-        blurred, exact, near: see `window.Lines`.
     """
     length = phase_length(width)
-    return (
+    named = Buffers(
         aligned((SCALES, RING + 1, PHASES, length), np.float32),
         aligned((SCALES, KEPT, PHASES, length), dtype),
         np.zeros((SCALES, KEPT), np.bool_),
@@ -75,14 +88,15 @@ def buffers(width: int, dtype: type) -> tuple[NDArray[Any], ...]:
         aligned((FIELDS, ROWS, PHASES, length), np.float64),
         np.zeros(length, np.int64),
     )
+    return tuple(named)
 
 
 @kernel
 def sweep(
     pixels: Image,
     shape: tuple[int, int, int],
-    rows: Integers,
-    memory: Any,
+    strips: Integers,
+    arrays: Any,
     scales: int,
     sums: Doubles,
     edges: Real,
@@ -91,68 +105,81 @@ def sweep(
 
     Args:
         pixels, shape: uint8 `[H * W * C]`; H, W and C.
-        rows: `[S, 2]`, the first and the last (exclusive) of each strip, one after the other. They
-            are equal in number, but for the last one, and a multiple of eight.
-        memory: `buffers`.
+        strips: `[S, 2]`, the first and the last (exclusive) row of each, one after the other. Their
+            rows are equal in number, but for the last one, and a multiple of eight.
+        arrays: `buffers` for this width or more.
         scales: bit 0 for the image, bit 1 for the half-size image, others are left out.
         sums: float64 `[S, 2, SUMS]` gets them, for each scale.
         edges: `[S, 2, 2, PHASES, L]` gets the first and the last row of coefficients of each scale.
     """
     height, width, channels = shape
-    p, c, z, edge, halved, blurred, exact, near = memory
+    memory = Buffers(*arrays)
+    p, c, z = memory.pixels, memory.coefficients, memory.zeros
     full = Plane(height, width, p[0], c[0], z[0])
     half = Plane((height + 1) // 2, (width + 1) // 2, p[1], c[1], z[1])
     used = edges.shape[4]
-    p[:, :, :, :used] = -MIDDLE
+    p[:, :, :, :used] = -MID_GREY
     c[:, :, :, :used] = 0
-    near[:] = 0
+    memory.near[:] = 0
     sums[:] = 0
-    lines = Lines(blurred, exact, near)
-    _sweep(pixels, channels, rows, full, half, scales, edge, halved, lines, sums, edges)
+    lines = Lines(memory.blurred, memory.exact, memory.near)
+    _sweep(
+        pixels,
+        channels,
+        strips,
+        full,
+        half,
+        scales,
+        memory.last_row,
+        memory.line,
+        lines,
+        sums,
+        edges,
+    )
 
 
 @row_kernel
 def _sweep(
     pixels: Image,
     channels: int,
-    rows: Integers,
+    strips: Integers,
     full: Plane,
     half: Plane,
     scales: int,
-    edge: Image,
-    halved: Floats,
+    last_row: Image,
+    line: Floats,
     lines: Lines,
     sums: Doubles,
     edges: Real,
 ) -> None:
     """The rows of `sweep`; apart, as references to arrays are counted there: 3% of the time."""
     align_stack()  # AVX-512: 2%; AVX2: one process in 16 took 1.7 times as long
-    first, last, step = rows[0, 0], rows[-1, 1], rows[0, 1] - rows[0, 0]
+    first, last, step = strips[0, 0], strips[-1, 1], strips[0, 1] - strips[0, 0]
     row, half_row = first, first // 2  # next ones of coefficients
-    source = max(half_row - RADIUS, 0)  # next one of half-size pixels
+    half_pixels = max(half_row - RADIUS, 0)  # next row of them
     end = last, (last + 1) // 2
-    top = max(2 * source - HALVING_LEFT, 0)
-    bottom = min(2 * (end[1] + RADIUS - 1) + HALVING_REACH + 1, full.height)
+    top = max(2 * half_pixels - HALVING_LEFT, 0)
+    bottom = min(2 * (end[1] + RADIUS - 1) + REACH + 1, full.height)
     for y in range(top, bottom):
-        _load(pixels, channels, y, full, edge)
-        while source < half.height and y >= min(2 * source + HALVING_REACH, full.height - 1):
-            _halve(full, half, source, halved)
-            source += 1
+        _load(pixels, channels, y, full, last_row)
+        while half_pixels < half.height and y >= min(2 * half_pixels + REACH, full.height - 1):
+            _halve(full, half, half_pixels, line)
+            half_pixels += 1
         for scale in range(SCALES):
             # One call for both, as what is called becomes part of this kernel.
-            plane, seen, group = (full, y + 1, row) if scale == 0 else (half, source, half_row)
+            plane, seen, group = (full, y + 1, row) if scale == 0 else (half, half_pixels, half_row)
             while group < end[scale] and seen > min(group + ROWS - 1 + RADIUS, plane.height - 1):
                 if scales >> scale & 1:
-                    place, strip_rows = group - (first >> scale), (step + scale) >> scale
-                    strip, count = place // strip_rows, min(ROWS, end[scale] - group)
-                    begins = place % strip_rows == 0
+                    done, strip_rows = group - (first >> scale), (step + scale) >> scale
+                    strip, count = done // strip_rows, min(ROWS, end[scale] - group)
+                    begins = done % strip_rows == 0
                     if begins:
-                        _forget(plane, (place - 1) % KEPT, edges.shape[4])
-                    _add_rows(plane, group, count, place % KEPT, lines, sums[strip, scale])
+                        _forget(plane, (done - 1) % KEPT, edges.shape[4])
+                    _add_rows(plane, group, count, done % KEPT, lines, sums[strip, scale])
                     if begins:
-                        _keep(plane, place % KEPT, edges[strip, scale, 0])
-                    if (place + ROWS) % strip_rows == 0 or group + ROWS >= end[scale]:
-                        _keep(plane, (place + count - 1) % KEPT, edges[strip, scale, 1])
+                        _keep(plane, done % KEPT, edges[strip, scale, 0])
+                    if (done + ROWS) % strip_rows == 0 or group + ROWS >= end[scale]:
+                        _keep(plane, (done + count - 1) % KEPT, edges[strip, scale, 1])
                 group += ROWS
             row, half_row = (group, half_row) if scale == 0 else (row, group)
 
@@ -165,16 +192,16 @@ def _place(plane: Plane, row: int) -> int:
 
 
 @row_kernel
-def _load(pixels: Image, channels: int, y: int, plane: Plane, edge: Image) -> None:
-    """Row `y` of the image into the ring, by way of `edge` where loads would go on beyond it."""
+def _load(pixels: Image, channels: int, y: int, plane: Plane, last_row: Image) -> None:
+    """Row `y` of the image into the ring; loads go on beyond it, but must not beyond the image."""
     size = plane.width * channels
     start, out = y * size, _place(plane, y)
     if start + size + RUN * channels <= len(pixels):
         load_row(pixels, start, channels, plane.width, plane.pixels, out)
     else:
         for k in range(size):
-            edge[k] = pixels[start + k]
-        load_row(edge, 0, channels, plane.width, plane.pixels, out)
+            last_row[k] = pixels[start + k]
+        load_row(last_row, 0, channels, plane.width, plane.pixels, out)
 
 
 @row_kernel

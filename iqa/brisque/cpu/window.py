@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.load import LEFT, MIDDLE, of_phase, ten_columns
+from iqa.brisque.cpu.load import LEFT, MID_GREY, of_phase, ten_columns
 from iqa.brisque.features import FLAT, WINDOW
 from iqa.simd.jit import block_kernel, ordered_row_kernel
 from iqa.simd.lanes import (
@@ -109,7 +109,7 @@ def blur_down(
 @ordered_row_kernel
 def _blacken(blurred: Floats, place: int, level: float) -> None:
     """Windows down a vector of columns outside of the image."""
-    weight, black = 1 + 2 * (DOWN_32[0] + DOWN_32[1] + DOWN_32[2]), -MIDDLE - level
+    weight, black = 1 + 2 * (DOWN_32[0] + DOWN_32[1] + DOWN_32[2]), -MID_GREY - level
     mean = spread(np.float32(weight * black), 1)
     square = spread(np.float32(weight * (black * black)), 1)
     length, rows = blurred.shape[3], ROWS * PHASES

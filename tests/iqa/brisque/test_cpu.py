@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from iqa import brisque
-from iqa.brisque import cpu, reference, regressor
+from iqa.brisque import cpu, reference
 from iqa.brisque.cpu.join import BOTH
 from iqa.images import Image as Pixels
 from iqa.images import row_major
@@ -41,10 +41,6 @@ pictures = st.builds(
 )
 
 
-def reference_score(image: Pixels) -> float:
-    return float(regressor.load().scores(reference.features(image)[None])[0])
-
-
 def features_of(image: Pixels) -> np.ndarray:
     features = brisque.score([image], details=True).features
     assert features is not None
@@ -52,7 +48,7 @@ def features_of(image: Pixels) -> np.ndarray:
 
 
 def assert_as_reference(image: Pixels) -> None:
-    expected = reference_score(image)
+    expected = reference.score(image)
     scores = brisque.score([image])
     if np.isnan(expected):
         assert scores.errors[0] is not None
@@ -99,13 +95,13 @@ def test_float32_is_not_added_up_over_a_long_row() -> None:
     ramp = np.tile((np.arange(262144) // 1024).astype(np.uint8)[None, :, None], (16, 1, 1))
     for image in (dot, ramp):
         found = brisque.score([image]).values[0]
-        assert found == pytest.approx(reference_score(image), abs=1e-3, rel=0)
+        assert found == pytest.approx(reference.score(image), abs=1e-3, rel=0)
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_photographs_score_within_a_thousandth_of_the_reference(name: str) -> None:
     image = photograph(name)
-    assert brisque.score([image]).values[0] == pytest.approx(reference_score(image), abs=1e-3)
+    assert brisque.score([image]).values[0] == pytest.approx(reference.score(image), abs=1e-3)
 
 
 @given(st.lists(pictures, min_size=1, max_size=6), st.randoms(use_true_random=False))
@@ -146,7 +142,7 @@ def test_only_the_tied_scale_is_fitted_again() -> None:
     expected = reference.features(image)
     for tied in (1, 2, 3):
         row = np.zeros(37)
-        cpu.decide(row_major(image), image.shape, tied, row)
+        cpu.score_whole(row_major(image), image.shape, np.float64, tied, row)
         for scale, own in enumerate(row[1:].reshape(2, 18)):
             wanted = expected.reshape(2, 18)[scale] if tied >> scale & 1 else np.zeros(18)
             np.testing.assert_allclose(own, wanted, rtol=1e-9)
@@ -157,9 +153,9 @@ def test_only_the_tied_scale_is_fitted_again() -> None:
 @example(picture("half flat", 1201, 50, 3, 3))
 def test_what_float64_decides_is_the_reference(image: Pixels) -> None:
     row = np.empty(37)
-    cpu.decide(row_major(image), image.shape, BOTH, row)
+    cpu.score_whole(row_major(image), image.shape, np.float64, BOTH, row)
     np.testing.assert_allclose(row[1:], reference.features(image), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(row[0], reference_score(image), rtol=1e-9)
+    np.testing.assert_allclose(row[0], reference.score(image), rtol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 3), (64, 256, 1), (177, 301, 3), (530, 71, 1)])
@@ -171,7 +167,7 @@ def test_nothing_is_read_that_was_not_written(shape: tuple[int, int, int]) -> No
             for buffer in cpu._memory.of(width, dtype):
                 buffer.reshape(-1).view(np.uint8).fill(0xFF)  # nan, where it is of floats
         found = brisque.score([image], details=True, threads=1).features
-        cpu.decide(row_major(image), image.shape, BOTH, row := np.empty(37))
+        cpu.score_whole(row_major(image), image.shape, np.float64, BOTH, row := np.empty(37))
         np.testing.assert_allclose(row[1:], reference.features(image), rtol=1e-9)
         assert expected is not None
         assert found is not None
