@@ -1,4 +1,4 @@
-"""The normalised Gaussian windows that both metrics filter with."""
+"""The normalised Gaussian windows that metrics filter with."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def run_bounded(
     costs: Sequence[int],
     width: int,
     device: str,
-    limit: int | None = None,
+    memory_limit: int | None = None,
 ) -> tuple[Array, list[ItemError | None]]:
     """Run a batch on this thread's stream, within a bound on device memory.
 
@@ -98,7 +98,7 @@ def run_bounded(
         costs: bytes of device memory that each item needs.
         width: numbers per item.
         device: a CUDA device (or the CPU, with the interpreter of the Triton language).
-        limit: bytes that one call of `run` may need, `MEMORY_LIMIT` if None.
+        memory_limit: bytes that one call of `run` may need, `MEMORY_LIMIT` if None.
 
     Returns:
         rows `[N, width]`, nan where an item failed, and per item an error `out_of_memory` or None.
@@ -125,7 +125,7 @@ def run_bounded(
         torch.cuda.empty_cache()
         return False
 
-    for chunk in chunks(costs, MEMORY_LIMIT if limit is None else limit):
+    for chunk in chunks(costs, MEMORY_LIMIT if memory_limit is None else memory_limit):
         if fits(chunk):
             continue
         middle = chunk.start + (len(chunk) + 1) // 2

@@ -11,8 +11,8 @@ from iqa.simd.cache import KernelCache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Sums may be reordered and multiply-adds fused, so that inner loops vectorise. Not `nnan`, `ninf`
-# or `afn`: a kernel must see the nan it makes, and its quotients and roots are the exact ones.
+# Sums may be reordered and multiply-adds fused, so that inner loops vectorise. Not `nnan`, `ninf`,
+# `arcp` or `afn`: a kernel must see the nan it makes, and quotients and roots are the exact ones.
 FAST_MATH = {"reassoc", "contract", "nsz"}
 
 

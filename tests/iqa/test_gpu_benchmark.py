@@ -42,7 +42,7 @@ def test_a_wrong_kernel_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(gpu, "extremes", lambda: batch)
     monkeypatch.setattr(gpu, "batches", lambda *_: (batch, batch))
     monkeypatch.setattr(brisque_gpu, "TAPS", (*brisque_gpu.TAPS[1:], 0.0))
-    monkeypatch.setattr(brisque_gpu, "TIE", 0.0)
+    monkeypatch.setattr(brisque_gpu, "PRECISION", 0.0)
     options = "--device cpu:0 --tasks brisque --seconds 0 --no-triton --output"
     assert gpu.main([*options.split(), str(tmp_path)]) == 1
     (report,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -33,9 +34,9 @@ Array = NDArray[np.float64]
 
 TAPS = tuple(map(float, WINDOW))
 BENDS = bend_weights(WINDOW)
-# Two fits are tied where the ratio that decides is as far from both, but for this share of it. The
-# float32 ratios of three photographs, interpreted, were within 4e-6 of float64's.
-TIE = 1e-5
+# By what share of it the ratio that a fit looks up may be off, see `features.is_tie`. The float32
+# ratios of three photographs, interpreted, were within 4e-6 of float64's.
+PRECISION = 5e-6
 EXACT_PARTS = 64  # of a plane
 
 
@@ -50,7 +51,7 @@ def _constants(device: torch.device) -> tuple[torch.Tensor, ...]:
 
 
 def rows(
-    items: Sequence[Item], device: str, limit: int | None = None
+    items: Sequence[Item], device: str, memory_limit: int | None = None
 ) -> tuple[Array, list[ItemError | None]]:
     """Score and the 36 features `[N, 37]` of uint8 images `[H, W, C]`, sides at least 16.
 
@@ -60,14 +61,14 @@ def rows(
     Args:
         items: one array each, or a tensor that may lie on the device.
         device: a CUDA device (or the CPU, with the interpreter of the Triton language).
-        limit: bytes of device memory that a batch may take; a larger one is computed in parts.
-            None for `device.MEMORY_LIMIT`.
+        memory_limit: bytes on the device that a batch may take; a larger one is computed in parts.
+            None for `iqa.gpu.device.MEMORY_LIMIT`.
 
     Returns:
         the rows, and per image an error `out_of_memory` or None.
     """
     costs = memory_needed(np.array(shapes_of(items), dtype=np.int64), EXACT_PARTS).tolist()
-    return run_bounded(_run, items, costs, 1 + FEATURES, device, limit)
+    return run_bounded(_run, items, costs, 1 + FEATURES, device, memory_limit)
 
 
 def _run(items: Sequence[Item], device: torch.device) -> Array:
@@ -87,8 +88,7 @@ def _run(items: Sequence[Item], device: torch.device) -> Array:
     moments = empty(SCALES * count * MOMENTS)
     results = empty(count * (FEATURES + 2))
 
-    scales = ((0, plan.second_scale), (plan.second_scale, len(tile_plane)))
-    for (first, end), tile_height in zip(scales, TILE_HEIGHTS, strict=True):
+    for (first, end), tile_height in zip(pairwise(plan.bounds), TILE_HEIGHTS, strict=True):
         sweep_kernel[(end - first,)](
             tile_plane, planes, addresses, first, halves, edges, partials,
             FULL=first == 0, LANES=LANES, ROWS=tile_height, WINDOW=TAPS, BENDS=BENDS,
@@ -99,7 +99,7 @@ def _run(items: Sequence[Item], device: torch.device) -> Array:
     )
     model = regressor.load()
     scores_kernel[(count,)](
-        planes, moments, fits, vectors, coefficients, gain, offset, results, count, TIE,
+        planes, moments, fits, vectors, coefficients, gain, offset, results, count, PRECISION,
         gamma=model.gamma, rho=model.rho, VECTORS=len(model.coefficients), LENGTH=fits.shape[1],
         ENTRIES=ENTRIES, BLOCK=256, num_warps=8,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """BRISQUE's 22 sums in float64, for the few images of which float32 leaves two fits tied.
 
 Plain where the sweep is fast: each coefficient is made from its 49 pixels, and each is made four
-times, once for every neighbour that it is multiplied by.
+times, for itself and for three of the neighbours that it is multiplied by.
 """
 
 import triton

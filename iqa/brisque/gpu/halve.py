@@ -64,7 +64,7 @@ def halve_tile(
     half_plane,  # int32 [ceil(height / 2), ceil(width / 2)], see `load`
     top,
     left,
-    inside,  # the tile's columns and 4 on each side lie in the plane
+    inside,  # the tile's columns and 3 on each side lie in the plane
     LANES: tl.constexpr,
     ROWS: tl.constexpr,
 ):

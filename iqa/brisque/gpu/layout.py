@@ -31,14 +31,14 @@ class Layout:
     Attributes:
         planes: int64 `[2 N, ENTRIES]`, those at full size first.
         tile_plane: int32 `[T]`, the plane of each tile.
-        second_scale: the first tile of the half-size planes.
+        bounds: `[3]`, where the tiles of a scale start.
         half_pixels: length of `halves`.
         edge_length: length of `edges`.
     """
 
     planes: Integers
     tile_plane: NDArray[np.int32]
-    second_scale: int
+    bounds: tuple[int, int, int]
     half_pixels: int
     edge_length: int
 
@@ -60,7 +60,8 @@ def layout(shapes: Shapes, lanes: int) -> Layout:
     planes[:, 6], edge_length = offsets(2 * (planes[:, 1] + planes[:, 2]))
     half[:, 0], half_pixels = offsets(half[:, 1] * half[:, 2])
     full[:, 7] = half[:, 0]
-    return Layout(planes, tile_plane, int(half[0, 4]), half_pixels, edge_length)
+    bounds = 0, int(half[0, 4]), len(tile_plane)
+    return Layout(planes, tile_plane, bounds, half_pixels, edge_length)
 
 
 def memory_needed(shapes: Integers, exact_parts: int) -> Integers:

@@ -11,10 +11,10 @@ def finite(value):
 
 
 @triton.jit
-def nearest(table, values, tie, LENGTH: tl.constexpr):
+def nearest(table, values, limit, LENGTH: tl.constexpr):
     """`features.nearest` for values `[B]` in the ascending `table` of `LENGTH` entries.
 
-    Also returns whether two entries are tied: equally far but for `tie`, as a share of the value.
+    Also returns whether two entries are tied, as `features.is_tie` has it.
     """
     low = tl.zeros(values.shape, tl.int32)
     high = low + LENGTH
@@ -25,10 +25,9 @@ def nearest(table, values, tie, LENGTH: tl.constexpr):
         high = tl.where(smaller, high, middle)
         low = tl.where(smaller, middle + 1, low)
     above = tl.minimum(tl.maximum(low, 1), LENGTH - 1)
-    to_lower = values - tl.load(table + above - 1)
-    to_upper = tl.load(table + above) - values
-    tied = tl.abs(to_lower - to_upper) < tie * values
-    return above - (to_lower <= to_upper).to(tl.int32), tied
+    lower, upper = tl.load(table + above - 1), tl.load(table + above)
+    tied = tl.abs(values - (lower + upper) / 2) < limit * values
+    return above - (values - lower <= upper - values).to(tl.int32), tied
 
 
 @triton.jit(do_not_specialize=["images"])
@@ -42,7 +41,7 @@ def scores_kernel(
     feature_offset,  # float64 [36]
     results,  # float64 [N, 38]: the score, the features, 1 if two fits are tied else 0
     images,  # N
-    tie,  # see `nearest`
+    limit,  # see `nearest`
     gamma: tl.constexpr,
     rho: tl.constexpr,
     VECTORS: tl.constexpr,
@@ -76,11 +75,11 @@ def scores_kernel(
     skew = left / right
     pair_absolute = tl.load(pairs + 2) / count
     ratio = pair_absolute * pair_absolute / ((left_square + right_square) / count)
-    skew_square = skew * skew + 1.0
-    ratio *= (skew_square * skew - skew + 1.0) * (skew + 1.0) / (skew_square * skew_square)
+    skew_square = skew * skew
+    ratio *= (skew_square * skew + 1) * (skew + 1) / ((skew_square + 1) * (skew_square + 1))
 
     value = tl.where(symmetric, inverse, ratio)
-    index, tied = nearest(fits + tl.where(symmetric, LENGTH, 0), value, tie, LENGTH)
+    index, tied = nearest(fits + tl.where(symmetric, LENGTH, 0), value, limit, LENGTH)
     index = tl.where(symmetric, LENGTH - 1 - index, index)
     shape = tl.load(fits + 2 * LENGTH + index)
     spread = tl.load(fits + 3 * LENGTH + index)
@@ -93,8 +92,7 @@ def scores_kernel(
     )
     first = slot // 8 * 18 + tl.where(symmetric, 0, 2 + 4 * direction)
 
-    undefined = ~finite(value) | ~finite(inverse)
-    undefined = undefined | (left_square == 0) | (right_square == 0)
+    undefined = ~finite(value) | (left_square == 0) | (right_square == 0)
     for k in tl.static_range(4):
         undefined = undefined | (~symmetric & ~finite(features[k]))
     undefined = tl.max((fitted & undefined).to(tl.int32), axis=0) > 0

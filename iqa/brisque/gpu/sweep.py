@@ -1,9 +1,9 @@
 """BRISQUE's main kernel in the Triton language: a launch for each scale of a ragged batch.
 
 A program is one warp that streams down a tile of `4 * LANES` columns. Each lane owns four adjacent
-columns, whose horizontal windows share eleven loaded pixels; the vertical windows live in running
-sums in registers, so that no filtered row touches memory. A fifth column, left of the four, is
-filtered again by each lane: products of neighbours then need no exchange between lanes.
+columns and filters a fifth one again, left of them: products of neighbours then need no exchange
+between lanes. The horizontal windows of the five share eleven loaded pixels; the vertical ones live
+in running sums in registers, so that no filtered row touches memory.
 """
 
 import triton
@@ -19,7 +19,7 @@ COLUMNS_PER_LANE = 4
 # A pixel less its mean is taken for 0 below these, which float32 may leave of second differences
 # that cancel each other. Hardly any pixel really has less: one grey level in the corner of a window
 # makes 1.6e-4, and the smallest level that halving makes of one 2e-9.
-FLAT = tl.constexpr(4e-6)
+FLAT_FULL = tl.constexpr(4e-6)
 FLAT_HALF = tl.constexpr(1.5e-9 * (1 << 16))
 
 
@@ -74,7 +74,7 @@ def sweep_kernel(
     squares = repeated(repeated(zero, 6), 5)
     centres = repeated(repeated(tl.zeros_like(origin), 3), 5)
     grey: tl.constexpr = 1 if FULL else GREY
-    flat: tl.constexpr = FLAT if FULL else FLAT_HALF
+    flat: tl.constexpr = FLAT_FULL if FULL else FLAT_HALF
     previous = repeated(zero, 5)
     absolute = zero
     square = zero
@@ -100,7 +100,6 @@ def sweep_kernel(
         variances = ()
         # The row whose windows this row completes.
         row = top - 7 + step
-        in_rows = (step >= 6) & (row >= 0)
         for p in tl.static_range(5):
             two_above, above, centre = centres[p][1], centres[p][2], levels[p + 3]
             down = ((above - two_above) - (centre - above)).to(tl.float32)
@@ -118,7 +117,7 @@ def sweep_kernel(
         squares = next_squares
         centres = next_centres
         coefficients = ()
-        limit = tl.where(in_rows, width, 0)
+        limit = tl.where(row >= 0, width, 0)
         for p in tl.static_range(5):
             is_inside = within(column - 1, limit) if p == 0 else column < limit - (p - 1)
             # The square of an inverse root costs half of what a division does.

@@ -29,7 +29,7 @@ def _on_device(exponents: tuple[float, ...], device: torch.device) -> torch.Tens
 
 
 def rows(
-    items: Sequence[Item], device: str, limit: int | None = None
+    items: Sequence[Item], device: str, memory_limit: int | None = None
 ) -> tuple[Array, list[ItemError | None]]:
     """MS-SSIM and the five scales' mean terms `[N, 6]` of pairs of uint8 `[H, W, C]`.
 
@@ -38,17 +38,17 @@ def rows(
     Args:
         items: pairs of arrays, or of tensors that may lie on the device; sides at least 161.
         device: a CUDA device (or the CPU, with the interpreter of the Triton language).
-        limit: bytes of device memory that a batch may take; a larger one is computed in parts.
-            None for `device.MEMORY_LIMIT`.
+        memory_limit: bytes on the device that a batch may take; a larger one is computed in parts.
+            None for `iqa.gpu.device.MEMORY_LIMIT`.
 
     Returns:
         the rows, and per pair an error `out_of_memory` or None.
     """
-    return rows_of_scales(items, device, limit, tuple(map(float, EXPONENTS)))
+    return rows_of_scales(items, device, memory_limit, tuple(map(float, EXPONENTS)))
 
 
 def rows_of_scales(
-    items: Sequence[Item], device: str, limit: int | None, exponents: tuple[float, ...]
+    items: Sequence[Item], device: str, memory_limit: int | None, exponents: tuple[float, ...]
 ) -> tuple[Array, list[ItemError | None]]:
     """`rows` of so many scales as there are exponents `[S]`: `[N, 1 + S]`."""
 
@@ -56,15 +56,15 @@ def rows_of_scales(
         return _run(part, place, exponents)
 
     costs = memory_needed(np.array(shapes_of(items), dtype=np.int64)).tolist()
-    return run_bounded(run, items, costs, 1 + len(exponents), device, limit)
+    return run_bounded(run, items, costs, 1 + len(exponents), device, memory_limit)
 
 
 def _run(items: Sequence[Item], device: torch.device, exponents: tuple[float, ...]) -> Array:
     scales = len(exponents)
     plan = layout(shapes_of(items), scales, LANES)
     references, distorted = zip(*items, strict=True)
-    (addresses, planes, tile_plane, tiles, pairs), alive = send(
-        [*references, *distorted], [plan.planes, plan.tile_plane, plan.tiles, plan.pairs], device
+    (addresses, planes, tile_plane, pairs), alive = send(
+        [*references, *distorted], [plan.planes, plan.tile_plane, plan.pairs], device
     )
     count = plan.planes.shape[1]
 
@@ -84,7 +84,7 @@ def _run(items: Sequence[Item], device: torch.device, exponents: tuple[float, ..
             WINDOW=TAPS, ENTRIES=ENTRIES, num_warps=1, maxnreg=128,
         )  # fmt: skip
     reduce_kernel[(scales * count,)](
-        planes, tiles, partials, terms, MARGIN=MARGIN, ENTRIES=ENTRIES, BLOCK=128
+        planes, partials, terms, MARGIN=MARGIN, ENTRIES=ENTRIES, BLOCK=128
     )
     pool_kernel[(len(items),)](
         pairs, terms, _on_device(exponents, device), results, count, SCALES=scales, num_warps=1

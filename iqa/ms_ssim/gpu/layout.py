@@ -15,9 +15,9 @@ from iqa.ms_ssim.pooling import WINDOW
 Integers = NDArray[np.int64]
 
 # A row of the plane table, int64: x and y (indices into `addresses`, or offsets in `pyramid`),
-# channel, height, width, channels that are interleaved, first tile, and the plane's x and y at half
-# size (offsets in `pyramid`).
-ENTRIES = 9
+# channel, height, width, channels that are interleaved, first tile, number of tiles, and x and y of
+# the plane at half size (offsets in `pyramid`).
+ENTRIES = 10
 LANES = 32
 TILE_HEIGHT = 64
 MARGIN = len(WINDOW) - 1
@@ -30,7 +30,6 @@ class Layout:
     Attributes:
         planes: int64 `[scales, P, ENTRIES]`.
         tile_plane: int32 `[T]`, the plane of each tile.
-        tiles: int32 `[scales, P]`, each plane's.
         pairs: int64 `[N, 2]`, first plane and number of channels of each pair.
         bounds: `[scales + 1]`, where the tiles of a scale start.
         pyramid_length: of the planes of the scales after the first, together.
@@ -38,7 +37,6 @@ class Layout:
 
     planes: Integers
     tile_plane: NDArray[np.int32]
-    tiles: NDArray[np.int32]
     pairs: Integers
     bounds: tuple[int, ...]
     pyramid_length: int
@@ -66,14 +64,13 @@ def layout(shapes: Shapes, scales: int, lanes: int) -> Layout:
     sizes = smaller[:, 3] * smaller[:, 4]
     starts, length = offsets(2 * sizes)
     smaller[:, 0], smaller[:, 1] = starts, starts + sizes
-    planes[:-1, :, 7:9] = planes[1:, :, 0:2]
+    planes[:-1, :, 8:10] = planes[1:, :, 0:2]
     heights, widths = covered.reshape(-1, 2).T
     tile_plane, first, tiles = tile_table(heights, widths, TILE_HEIGHT, lanes * COLUMNS_PER_LANE)
-    planes[:, :, 6] = first.reshape(scales, -1)
+    planes[:, :, 6], planes[:, :, 7] = first.reshape(scales, -1), tiles.reshape(scales, -1)
     return Layout(
         planes,
         tile_plane,
-        tiles.reshape(scales, -1).astype(np.int32),
         pairs,
         (*planes[:, 0, 6].tolist(), len(tile_plane)),
         length,

@@ -5,7 +5,7 @@ import triton.language as tl
 
 
 @triton.jit
-def sum_and_difference(
+def difference_and_sum(
     x,  # addresses [LANES] of each lane's first pixel
     y,
     origin_u,  # int32 [LANES]

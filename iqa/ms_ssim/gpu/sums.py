@@ -7,7 +7,6 @@ import triton.language as tl
 @triton.jit
 def reduce_kernel(
     planes,  # int64 [scales * P, ENTRIES], see `layout`
-    tiles,  # int32 [scales * P], tiles of each plane
     partials,  # float64 [T]
     terms,  # float64 [scales * P]
     MARGIN: tl.constexpr,
@@ -16,8 +15,7 @@ def reduce_kernel(
 ):
     """Each plane's mean term, its tiles added in their order; grid: the planes of all scales."""
     plane = planes + tl.program_id(0) * ENTRIES
-    count = tl.load(tiles + tl.program_id(0))
-    first = tl.load(plane + 6)
+    first, count = tl.load(plane + 6), tl.load(plane + 7)
     total = tl.zeros([BLOCK], tl.float64)
     for start in range(0, count, BLOCK):
         index = start + tl.arange(0, BLOCK)

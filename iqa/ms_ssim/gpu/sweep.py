@@ -15,7 +15,7 @@ import triton.language as tl
 
 from iqa.gpu.window import advanced, repeated, windowed
 from iqa.ms_ssim.gpu.halve import halve_tile
-from iqa.ms_ssim.gpu.load import sum_and_difference
+from iqa.ms_ssim.gpu.load import difference_and_sum
 
 COLUMNS_PER_LANE = 2
 
@@ -82,11 +82,11 @@ def sweep_kernel(
     for step in range(tl.where(rows > 0, rows + len(WINDOW) - 1, 0)):
         at = (top + step).to(tl.int64) * width * stride + first * stride
         if FIRST and stride == 3:
-            u, v = sum_and_difference(
+            u, v = difference_and_sum(
                 x + at, y + at, origin_u, origin_v, last_inside, len(WINDOW) + 1, 3
             )
         else:
-            u, v = sum_and_difference(
+            u, v = difference_and_sum(
                 x + at, y + at, origin_u, origin_v, last_inside, len(WINDOW) + 1, 1
             )
         squares_u = ()
@@ -107,16 +107,16 @@ def sweep_kernel(
             if LAST:
                 full_u = mean_u + origin_u.to(tl.float32)
                 full_v = mean_v + origin_v.to(tl.float32)
-                brightness = full_u * full_u
-                brightness = brightness / ((brightness + full_v * full_v) * 0.5 + c1)
-                loss = loss + brightness - loss * brightness
+                luminance = full_u * full_u
+                luminance = luminance / ((luminance + full_v * full_v) * 0.5 + c1)
+                loss = loss + luminance - loss * luminance
             inside = (step >= len(WINDOW) - 1) & (column + p < valid_width)
             total += tl.where(inside, loss, 0.0)
         fields = next_fields
     tl.store(partials + tile, tl.sum(total, axis=0).to(tl.float64))
 
     if not LAST:
-        half_x = pyramid + tl.load(plane + 7)
-        half_y = pyramid + tl.load(plane + 8)
+        half_x = pyramid + tl.load(plane + 8)
+        half_y = pyramid + tl.load(plane + 9)
         halve_tile(x, half_x, height, width, stride, top, left, LANES, ROWS)
         halve_tile(y, half_y, height, width, stride, top, left, LANES, ROWS)

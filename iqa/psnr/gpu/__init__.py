@@ -18,21 +18,23 @@ Array = NDArray[np.float64]
 
 
 def rows(
-    items: Sequence[Item], device: str, limit: int | None = None
+    items: Sequence[Item], device: str, memory_limit: int | None = None
 ) -> tuple[Array, list[ItemError | None]]:
     """PSNR, MSE, and PSNR of each channel `[N, 5]` of pairs of uint8 `[H, W, C]`.
 
     Args:
         items: pairs of arrays, or of tensors that may lie on the device.
         device: a CUDA device (or the CPU, with the interpreter of the Triton language).
-        limit: bytes of device memory that a batch may take; a larger one is computed in parts.
-            None for `device.MEMORY_LIMIT`.
+        memory_limit: bytes on the device that a batch may take; a larger one is computed in parts.
+            None for `iqa.gpu.device.MEMORY_LIMIT`.
 
     Returns:
         the rows, the same bits as on the CPU, and per pair an error `out_of_memory` or None.
     """
     shapes = np.array(shapes_of(items), dtype=np.int64)
-    return run_bounded(_run, items, memory_needed(shapes).tolist(), 2 + CHANNELS, device, limit)
+    return run_bounded(
+        _run, items, memory_needed(shapes).tolist(), 2 + CHANNELS, device, memory_limit
+    )
 
 
 def memory_needed(shapes: NDArray[np.int64]) -> NDArray[np.int64]:

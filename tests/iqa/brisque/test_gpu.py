@@ -74,7 +74,7 @@ PICTURES = {
 def float32_alone() -> Iterator[None]:
     """No fit is tied, so that nothing hides what the float32 kernels make of a picture."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(gpu, "TIE", 0.0)
+        monkeypatch.setattr(gpu, "PRECISION", 0.0)
         yield
 
 
@@ -178,6 +178,6 @@ def test_layout_of_two_pictures() -> None:
     ]  # fmt: skip
     assert planes[:2, 7].tolist() == planes[2:, 0].tolist() == [0, 50 * 150]
     assert planes[:2, 0].tolist() == [0, 1]
-    assert (table.second_scale, table.half_pixels) == (8, 50 * 150 + 33 * 9)
+    assert (table.bounds[1], table.half_pixels) == (8, 50 * 150 + 33 * 9)
     assert table.edge_length == 2 * (400 + 82 + 200 + 42)
     assert planes.shape[1] == ENTRIES

@@ -32,7 +32,7 @@ def test_sums_in_float64_are_those_of_the_reference(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture, parts = SUMMED[name]
-    monkeypatch.setattr(gpu, "TIE", 1.0)  # any two fits are tied
+    monkeypatch.setattr(gpu, "PRECISION", 1.0)  # any two fits are tied
     monkeypatch.setattr(gpu, "EXACT_PARTS", parts)
     poison_allocations(monkeypatch)
     found, _ = gpu.rows([(picture,)], "cpu")
