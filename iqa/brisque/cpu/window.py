@@ -133,6 +133,17 @@ def _windows_along(w: Any, blurred: Real, field: int, row: int, j: int) -> Any:
 
 
 @ordered_row_kernel
+def _statistics(
+    w: Any, blurred: Real, i: int, pixels: Floats, centre: int, j: int, level: float
+) -> Any:
+    """For a vector of each phase: pixels less their mean, and their variances."""
+    mean = _windows_along(w, blurred, 0, i, j)
+    variances = abs(_windows_along(w, blurred, 1, i, j) - mean * mean)
+    own = load_rows(pixels, centre + j, pixels.shape[2], PHASES, w.dtype)
+    return own - level - mean, variances
+
+
+@ordered_row_kernel
 def coefficients_along(
     lines: Lines,
     i: int,
@@ -158,9 +169,7 @@ def coefficients_along(
     length, numbers = pixels.shape[2], of_phase(width)
     total = spread(np.float32(0), 1)
     for j in range(0, numbers, LANES):
-        mean = _windows_along(ALONG_32, lines.blurred, 0, i, j)
-        variances = abs(_windows_along(ALONG_32, lines.blurred, 1, i, j) - mean * mean)
-        differences = load_rows(pixels, centre + j, length, PHASES, np.float32) - level - mean
+        differences, variances = _statistics(ALONG_32, lines.blurred, i, pixels, centre, j, level)
         store_rows(out, place + j, length, differences / (math.sqrt(variances) + 1))
         least = min(NEAR_RATIO * vector_min(abs(differences)), vector_min(variances))
         found = np.int64(negative_bits(least - NEAR_VARIANCE))
@@ -169,7 +178,8 @@ def coefficients_along(
         # No branch on it, which would be mispredicted where pictures are partly flat.
         lines.near[j // LANES] |= int(found != 0) << i
         if i == 0:
-            ratio = mean[0] / (math.sqrt(variances[0]) + 1)
+            mean = load(pixels, centre + j, np.float32) - level - differences[0]
+            ratio = mean / (math.sqrt(variances[0]) + 1)
             fourth = ratio * ratio * ratio * ratio
             total = total + inside(numbers - j if found == 0 else 0, fourth, 0)
     rounding[0] += sum_of(total)
@@ -219,11 +229,8 @@ def exact_along(
     """
     length = pixels.shape[2]
     for j in range(first, last, count_of(np.float64)):
-        mean = _windows_along(ALONG, lines.exact, 0, i, j)
-        variances = abs(_windows_along(ALONG, lines.exact, 1, i, j) - mean * mean)
-        differences = zero_below(
-            load_rows(pixels, centre + j, length, PHASES, np.float64) - mean, FLAT
-        )
+        differences, variances = _statistics(ALONG, lines.exact, i, pixels, centre, j, 0.0)
+        differences = zero_below(differences, FLAT)
         store_rows(out, place + j, length, differences / (math.sqrt(variances) + 1))
 
 
