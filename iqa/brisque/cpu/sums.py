@@ -100,9 +100,10 @@ def add_row(
         if first > LEFT:
             add_totals(totals, sums)
             totals = no_totals(rows)
-        own, h, v, d, e = totals
+        own, lefts, uppers, upper_lefts, upper_rights = totals
         for j in range(first, min(first + BLOCK, end), count):
             place, upper = row * PHASES * length + j, above * PHASES * length + j
+            # Neighbours that are of the phase at the row's other end, a column further.
             left = load(rows, place + 3 * length - 1, dtype)
             upper_left = load(rows, upper + 3 * length - 1, dtype)
             upper_right = load(rows, upper + 1, dtype)
@@ -126,11 +127,11 @@ def add_row(
                 negative = with_item(negative, k, negative[k] + ones(unlike))
 
             own = own + joined((vector_sum(abs(c)), vector_sum(c * c)))
-            h = _add(h, c, joined((left, c[:3])))
-            v = _add(v, c, a)
-            d = _add(d, c, joined((upper_left, a[:3])))
-            e = _add(e, c, joined((a[1:], upper_right)))
-        totals = own, h, v, d, e
+            lefts = _add(lefts, c, joined((left, c[:3])))
+            uppers = _add(uppers, c, a)
+            upper_lefts = _add(upper_lefts, c, joined((upper_left, a[:3])))
+            upper_rights = _add(upper_rights, c, joined((a[1:], upper_right)))
+        totals = own, lefts, uppers, upper_lefts, upper_rights
     for k in range(len(negative)):
         sums[2 + 5 * k] += negative[k]
         sums[3 + 5 * k] += (products[k] if zeros else width) - negative[k]
@@ -150,8 +151,8 @@ def end_above(rows: Rows, row: int, width: int) -> None:
 def _neighbours(own: Any, upper: Any, ends: Any, count: int) -> Any:
     """Words of the left, upper, upper left and upper right neighbours.
 
-    To the left and to the right lies the phase before or after. Of the first or of the last phase
-    that is one of the row's other end, a column further: `ends` are the bits of these.
+    To the left and to the right lies the phase before or after; `ends` are the bits of those that
+    the first and the last phase have there.
     """
     one = np.uint64(count)
     last = np.uint64(PHASES - 1) * one
