@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 from coverage import Coverage
 
+from tests.ports import free_ports
 from tests.turn import turn_to_start
 
 START_PATIENCE = 240  # seconds; a first start compiles the kernels
@@ -45,17 +45,6 @@ class RunningService:
     def port(self) -> int:
         """Of the gateway."""
         return int(self.url.rpartition(":")[2])
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at the moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    for listener in sockets:
-        listener.bind(("127.0.0.1", 0))
-    ports = [listener.getsockname()[1] for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports
 
 
 def start(

@@ -23,6 +23,7 @@ from tests.integration.several_tritons import (
     write_backend,
     write_repository,
 )
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="module")
@@ -31,23 +32,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_repository(folder / "models")
     write_backend(folder / "backends")
     return folder
-
-
-def free_ports(count: int) -> int:
-    """The first of so many ports that nobody uses now."""
-    for first in range(22100, 32000, count):
-        sockets = [socket.socket() for _ in range(count)]
-        try:
-            for offset, candidate in enumerate(sockets):
-                candidate.bind(("", first + offset))
-        except OSError:
-            continue
-        else:
-            return first
-        finally:
-            for candidate in sockets:
-                candidate.close()
-    raise OSError("no ports are free")
 
 
 @contextmanager
@@ -65,7 +49,7 @@ def running(*tritons: Triton) -> Iterator[tuple[Triton, ...]]:
 
 @pytest.fixture(scope="module")
 def pair(folder: Path) -> Iterator[tuple[Triton, ...]]:
-    first = free_ports(6)
+    first = free_ports(6)[0]
     with running(Triton(folder, first), Triton(folder, first + 3)) as tritons:
         yield tritons
 
@@ -73,7 +57,7 @@ def pair(folder: Path) -> Iterator[tuple[Triton, ...]]:
 @pytest.fixture(scope="module")
 def url(pair: tuple[Triton, ...], folder: Path) -> Iterator[str]:
     addresses = ",".join(triton.address for triton in pair)
-    with gateway(addresses, free_ports(1), folder / "gateway.log") as url:
+    with gateway(addresses, free_ports(1)[0], folder / "gateway.log") as url:
         yield url
 
 
@@ -186,7 +170,7 @@ class NameServer(threading.Thread):
 
 def test_a_triton_is_upgraded_without_a_failed_request(folder: Path, tmp_path: Path) -> None:
     hosts = ["127.0.0.2", "127.0.0.3"]
-    first = free_ports(3)
+    first = free_ports(3)[0]
     names = NameServer(hosts)
     names.start()
     target = f"dns://{names.address}/triton.test:{first + 1}"
@@ -215,7 +199,7 @@ def test_a_triton_is_upgraded_without_a_failed_request(folder: Path, tmp_path: P
     tritons = [Triton(folder, first, host, options) for host in hosts]
     with (
         running(*tritons) as (one, other),
-        gateway(target, free_ports(1), tmp_path / "gateway.log") as url,
+        gateway(target, free_ports(1)[0], tmp_path / "gateway.log") as url,
     ):
         load = asyncio.run(scenario(url, one, other))
     assert load.failures == []

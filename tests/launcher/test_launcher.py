@@ -27,12 +27,12 @@ from perf.load import faults
 from tests.conftest import (
     START_PATIENCE,
     RunningService,
-    free_ports,
     launch,
     running,
     start,
     stop,
 )
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.server
 

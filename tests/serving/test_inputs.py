@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput
 
-from tests.conftest import free_ports
 from tests.integration.several_tritons import Triton, write_backend
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.server
 
@@ -45,7 +45,7 @@ def test_inputs_are_read_where_they_lie(tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (1, 40, 50, 3), dtype=np.uint8)
     tensor = InferInput("IMAGE", list(pixels.shape), "UINT8")
     tensor.set_data_from_numpy(pixels)
-    triton = Triton(tmp_path, free_ports(1)[0], host="127.0.0.9")
+    triton = Triton(tmp_path, free_ports(3)[0], host="127.0.0.9")
     triton.start()
     try:
         client = InferenceServerClient(triton.address)

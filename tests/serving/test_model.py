@@ -19,10 +19,10 @@ from decoding import open_picture, read, versions
 from export.model_configs import configuration
 from iqa.catalogue import metric
 from iqa.parallel import available_cores
-from tests.conftest import free_ports
 from tests.hostile.corpus import photograph
 from tests.hostile.files import encoded
 from tests.integration.several_tritons import Triton, write_backend
+from tests.ports import free_ports
 
 BATCH_DELAY = (
     300_000  # microseconds; requests sent at once share a batch, or the tests tell nothing
@@ -143,7 +143,7 @@ def triton(tmp_path_factory: pytest.TempPathFactory, gate: Path) -> Iterator[Inf
     write_model(folder / "models", "detailed", DETAILED)
     write_model(folder / "models", "ready", READY)
     write_backend(folder / "backends")
-    server = Triton(folder, free_ports(1)[0], host="127.0.0.11")
+    server = Triton(folder, free_ports(3)[0], host="127.0.0.11")
     server.start()
     try:
         with ThreadPoolExecutor(32) as pool:
