@@ -28,6 +28,8 @@ from iqa.simd.lanes import (
     store_phases,
     store_rows,
     sum_of,
+    vector_max,
+    vector_min,
     vector_sum,
     zero_below,
 )
@@ -68,12 +70,15 @@ def test_sums(x: Any) -> None:
         a = load_rows(x, 0, x.shape[1], VECTORS, x.dtype)
         store(out, 0, vector_sum(a))
         store_rows(out, x.shape[1], x.shape[1], spread(x[1, 1], 2))
+        store(out, 3 * x.shape[1], vector_min(a))
+        store(out, 4 * x.shape[1], vector_max(a))
         return sum_of(a)
 
     out = np.empty_like(x)
     assert run(x, out) == x.sum()
     np.testing.assert_array_equal(out[0], x.sum(axis=0))
     assert (out[1:3] == x[1, 1]).all()
+    np.testing.assert_array_equal(out[3:5], [x.min(axis=0), x.max(axis=0)])
 
 
 def test_choosing_numbers(x: Any) -> None:
