@@ -7,7 +7,7 @@ import socket
 from itertools import cycle
 
 # Below the ports that Linux gives to outgoing connections, one of which might else be taken between
-# being found free and being listened on. Each process that runs tests has some for itself.
+# being found free and being listened on. Each of up to six processes has some for itself.
 LOWEST, EACH, PROCESSES = 20_000, 2_000, 6
 _process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % PROCESSES
 _own = LOWEST + EACH * _process
@@ -16,7 +16,7 @@ _ports = cycle([*range(_own + _start, _own + EACH), *range(_own, _own + _start)]
 
 
 def free_ports(count: int) -> list[int]:
-    """Consecutive ports that nobody uses on any address; in turn, so that none comes again soon."""
+    """Consecutive ports that nobody uses on IPv4; in turn, so that none comes again soon."""
     for _ in range(EACH):
         ports = [next(_ports) for _ in range(count)]
         if ports[-1] - ports[0] == count - 1 and all(map(_is_free, ports)):

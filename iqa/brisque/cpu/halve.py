@@ -14,9 +14,9 @@ from iqa.simd.lanes import LANES, PHASES, dealt, joined, load_at, store, store_r
 
 Floats = NDArray[np.float32]
 
-TAPS = len(HALVING)
-REACH = TAPS - 1 - HALVING_LEFT  # rows below row 2 y, and columns right of column 2 x
-B0, B1, B2, B3 = HALVING[: TAPS // 2].astype(np.float32)  # symmetric; exact
+SIZE = len(HALVING)
+REACH = SIZE - 1 - HALVING_LEFT  # rows below row 2 y, and columns right of column 2 x
+B0, B1, B2, B3 = HALVING[: SIZE // 2].astype(np.float32)  # symmetric; exact
 
 
 @row_kernel

@@ -95,12 +95,12 @@ def join(
 @row_kernel
 def _add_seam(rows: Real, own: int, above: int, width: int, sums: Doubles) -> None:
     """Add the products of a strip's first row with the last one of the strip above it."""
-    wrap(rows, own, width)  # it was the one above another
+    wrap(rows, own, width)  # it has been the one above another since
     add_totals(add_row(no_totals(rows), rows, own, above, width, True, sums), sums)
 
 
 @row_kernel
-def precision(sums: Doubles, pixels: int) -> float:
+def precision(sums: Doubles, count: int) -> float:
     """By what share of it the ratio that a fit looks up may be off, as coefficients are float32.
 
     A variance is off by some units of the last place of m^2, a coefficient by as many of
@@ -109,4 +109,4 @@ def precision(sums: Doubles, pixels: int) -> float:
     0.72, but of a saturated picture of 50x64 by 2.1 and of a checkerboard by 3.5.
     """
     last_place, noise = 2.0**-24, math.sqrt(16 * sums[ROUNDING]) / sums[0]
-    return 2 * last_place * (2 + noise) * pixels / sums[0]
+    return 2 * last_place * (2 + noise) * count / sums[0]

@@ -91,7 +91,7 @@ def ten_columns(rows: Any, place: int, length: int, dtype: Any) -> Any:
 
 @row_kernel
 def fill_outside(rows: Any, out: int, width: int, value: float | np.float32) -> None:
-    """Set what lies right of the image, up to the end of its last `RUN`.
+    """Set what lies right of the image, up to the end of its last vectors.
 
     Args:
         rows, out: `[R, PHASES, L]`, and where in it the row begins.

@@ -1,8 +1,8 @@
 """Sums over MSCN coefficients and products of neighbours, whose signs are counted as bits.
 
-A row of coefficients lies as a row of pixels does. Right of the image it is 0; once it is the row
-above, its first column is repeated there. Left of the image is its last column. The arrays of rows
-are of float32, or of float64 where a tie must be decided.
+A row of coefficients lies as a row of pixels does. Right of the image its last vectors are 0; once
+it is the row above, its first column is repeated there. Left of the image is its last column. The
+arrays of rows are of float32, or of float64 where a tie must be decided.
 
 The product with a lower left neighbour is summed at that one, as with its upper right neighbour.
 """
@@ -39,7 +39,7 @@ BLOCK = 1024  # numbers of a phase that are added in float32; more of them would
 
 @row_kernel
 def wrap(rows: Rows, row: int, width: int) -> None:
-    """Make a new row end with 0, and begin with its last column."""
+    """Make what its last vectors have right of a new row 0, and begin it with its last column."""
     last = width - 1
     fill_outside(rows, row * PHASES * rows.shape[2], width, 0.0)
     rows[row, PHASES - 1, LEFT - 1] = rows[row, last % PHASES, LEFT + last // PHASES]

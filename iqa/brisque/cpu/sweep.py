@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa.brisque.cpu.halve import REACH, TAPS, halve_row, mirrored
+from iqa.brisque.cpu.halve import REACH, SIZE, halve_row, mirrored
 from iqa.brisque.cpu.load import MID_GREY, load_row, phase_length
 from iqa.brisque.cpu.sums import add_row, add_totals, end_above, no_totals, wrap
 from iqa.brisque.cpu.window import FIELDS, RADIUS, ROWS, Lines, coefficients
@@ -32,7 +32,7 @@ KEPT = 8  # rows of coefficients
 CHANNELS = 3  # at most
 ROUNDING = MOMENTS  # place in the sums, behind those of `iqa.brisque.features`
 SUMS = ROUNDING + 1
-NO_TAPS, NO_ROWS = (0,) * TAPS, (0,) * (ROWS + 2 * RADIUS)  # to be filled with places of rows
+NO_TAPS, NO_ROWS = (0,) * SIZE, (0,) * (ROWS + 2 * RADIUS)  # to be filled with places of rows
 
 
 class Buffers(NamedTuple):

@@ -52,7 +52,8 @@ DOWN_32, ALONG_32 = DOWN.astype(np.float32), ALONG.astype(np.float32)
 _DOWN_SUM = 1 + 2 * DOWN_32.astype(np.float64).sum()
 ALONG_32[0] = (1 / _DOWN_SUM - float(ALONG_32[3])) / 2 - float(ALONG_32[2]) - float(ALONG_32[1])
 
-# A pixel closer to its mean, or with less variance, than float32 can tell is computed in float64.
+# A pixel closer to its mean, or with less variance, than float32 can tell is computed in float64,
+# or is 0 where all around it is flat.
 NEAR_DIFFERENCE = np.float32(1e-4)
 NEAR_VARIANCE = np.float32(0.05)
 NEAR_RATIO = NEAR_VARIANCE / NEAR_DIFFERENCE
@@ -149,7 +150,7 @@ def coefficients_along(
     i: int,
     pixels: Floats,
     centre: int,
-    width: int,
+    numbers: int,
     level: float,
     out: Real,
     place: int,
@@ -161,12 +162,12 @@ def coefficients_along(
         lines: windows down; `near` gets what has a pixel too near to its mean, or to those around.
         i: which of the four.
         pixels, centre: where the row begins.
-        width: columns.
+        numbers: of each phase.
         level: what was taken from every pixel.
         out, place: `[K, PHASES, L]`, and where in it the row goes.
         rounding: see `coefficients`.
     """
-    length, numbers = pixels.shape[2], of_phase(width)
+    length = pixels.shape[2]
     total = spread(np.float32(0), 1)
     for j in range(0, numbers, LANES):
         differences, variances = _statistics(ALONG_32, lines.blurred, i, pixels, centre, j, level)
@@ -187,7 +188,7 @@ def coefficients_along(
 
 @ordered_row_kernel
 def _is_flat(pixels: Floats, at: Any, j: int) -> bool:
-    """Whether all that the windows of a vector of each phase see is of one level."""
+    """Whether all that the windows of a vector of each phase see, and a column more, is equal."""
     length, first = pixels.shape[2], at[0] + LEFT + j
     lowest = highest = spread(pixels.reshape(-1)[first], 1)
     for start in at:
@@ -206,7 +207,8 @@ def _zero_where_flat(
 ) -> int:
     """Make coefficients 0 where all is flat, so that none is near: a quarter of a document's time.
 
-    The arguments, and what is returned, are those of `coefficients`.
+    `numbers` are those of each phase; the other arguments, and what is returned, are those of
+    `coefficients`.
     """
     found, length = 0, pixels.shape[2]
     for j in range(0, numbers, LANES):
@@ -313,6 +315,6 @@ def coefficients(
         blur_down(pixels, at, 0, numbers, level, DOWN_32, lines.blurred)
         for i in range(rows):
             centre, own = at[RADIUS + i] + LEFT, place + i * PHASES * length + LEFT
-            coefficients_along(lines, i, pixels, centre, width, level, out, own, rounding)
+            coefficients_along(lines, i, pixels, centre, numbers, level, out, own, rounding)
         zeros = _zero_where_flat(pixels, at, numbers, rows, lines, out, place)
     return zeros | _exact_where_near(pixels, at, numbers, step, rows, lines, out, place)

@@ -14,7 +14,7 @@ def finite(value):
 def nearest(table, values, limit, LENGTH: tl.constexpr):
     """`features.nearest` for values `[B]` in the ascending `table` of `LENGTH` entries.
 
-    Also returns whether two entries are tied, as `features.is_tie` has it.
+    Also returns whether two entries are tied, as in `features.is_tie`, but beyond the ends, too.
     """
     low = tl.zeros(values.shape, tl.int32)
     high = low + LENGTH

@@ -32,9 +32,9 @@ from iqa.simd.lanes import (
 Real = NDArray[Any]  # float32, or float64 where windows need it
 
 MARGIN = len(WINDOW) - 1
-CENTRE = len(WINDOW) // 2
+HALF = len(WINDOW) // 2
 # Weights in units of the middle one, which saves its multiplication; `gain_of` makes up for it.
-TAPS = WINDOW[:CENTRE] / WINDOW[CENTRE]
+TAPS = WINDOW[:HALF] / WINDOW[HALF]
 TAPS_32 = TAPS.astype(np.float32)
 FIELDS = 4  # means and mean squares of u and of v
 SPAN = 3 * LANES
