@@ -30,6 +30,7 @@ HALVING = np.array([-3, -9, 29, 111, 111, 29, -9, -3]) / 256
 HALVING_LEFT = 3
 
 
+@cache
 def shape_table() -> tuple[Array, Array, Array]:
     """Shapes on the authors' grid, 0.2 to 10 in steps of 0.001, and what a fit looks up there.
 
