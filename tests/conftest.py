@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from coverage import Coverage
 
-from tests.ports import free_ports
+from perf.ports import free_ports
 from tests.turn import turn_to_start
 
 START_PATIENCE = 240  # seconds; a first start compiles the kernels

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from launcher.tritonserver import Endpoints
 from perf.analyzer import Setup, analyze, input_data
 from perf.gpu.report import Report, Row
 from perf.load.pictures import picture_set
+from perf.ports import free_ports
 
 MEMORIES = ("none", "system", "cuda")
 START_PATIENCE = 240  # seconds; a first start compiles the kernels
@@ -35,7 +35,7 @@ def running_triton(config_name: str | None) -> Iterator[str]:
     """
     with tempfile.TemporaryDirectory(prefix="iqa-perf-") as workspace:
         server = tritonserver.find(Path(workspace))
-        endpoints = Endpoints("127.0.0.1", *_free_ports(3))
+        endpoints = Endpoints("127.0.0.1", *free_ports(3))
         memory = TritonMemory()
         command = server.command(REPOSITORY, endpoints, memory.prefix, config_name)
         triton = Child("Triton", command, server.environment, echo=tritonserver.LOAD_FAILURE)
@@ -72,11 +72,3 @@ def _wait_until_ready(triton: Child, endpoints: Endpoints) -> None:
         if not triton.is_alive() or time.monotonic() > end:
             raise RuntimeError("Triton is not ready:\n" + "\n".join(list(triton.log)[-20:]))
         time.sleep(0.5)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [listener.getsockname()[1] for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports

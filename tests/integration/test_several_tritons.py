@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from perf.ports import free_ports
 from tests.deploy.triton_metrics import TRITON_METRICS
 from tests.integration.several_tritons import (
     Load,
@@ -23,7 +24,6 @@ from tests.integration.several_tritons import (
     write_backend,
     write_repository,
 )
-from tests.ports import free_ports
 
 
 @pytest.fixture(scope="module")

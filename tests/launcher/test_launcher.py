@@ -24,6 +24,7 @@ from iqa.simd.levels import level
 from launcher.options import REPOSITORY
 from launcher.triton_memory import LOCK, PREFIX
 from perf.load import faults
+from perf.ports import free_ports
 from tests.conftest import (
     START_PATIENCE,
     RunningService,
@@ -32,7 +33,6 @@ from tests.conftest import (
     start,
     stop,
 )
-from tests.ports import free_ports
 
 pytestmark = pytest.mark.server
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput
 
+from perf.ports import free_ports
 from tests.integration.several_tritons import Triton, write_backend
-from tests.ports import free_ports
 
 pytestmark = pytest.mark.server
 

@@ -19,10 +19,10 @@ from decoding import open_picture, read, versions
 from export.model_configs import configuration
 from iqa.catalogue import metric
 from iqa.parallel import available_cores
+from perf.ports import free_ports
 from tests.hostile.corpus import photograph
 from tests.hostile.files import encoded
 from tests.integration.several_tritons import Triton, write_backend
-from tests.ports import free_ports
 
 BATCH_DELAY = (
     300_000  # microseconds; requests sent at once share a batch, or the tests tell nothing

@@ -19,8 +19,8 @@ from gateway.triton.client import TritonClient
 from gateway.triton.memory import Transport
 from gateway.triton.messages import Tensor
 from gateway.triton.shared_memory import DIRECTORY, PREFIX
+from perf.ports import free_ports
 from tests.conftest import RunningService
-from tests.ports import free_ports
 
 MEBIBYTE = 1 << 20
 SHAPE = (1, 512, 1024, 3)  # whole pages, and more than a quarter of 4 MiB

@@ -1,4 +1,4 @@
-"""Ports for the servers that tests start."""
+"""Ports for the servers that benchmarks and tests start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 from itertools import cycle
 
 # Below the ports that Linux gives to outgoing connections, one of which might else be taken between
-# being found free and being listened on. Each of up to six processes has some for itself.
+# being found free and being listened on. Of processes that run tests up to six have some each.
 LOWEST, EACH, PROCESSES = 20_000, 2_000, 6
 _process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % PROCESSES
 _own = LOWEST + EACH * _process
