@@ -137,11 +137,11 @@ def _windows_along(w: Any, blurred: Real, field: int, row: int, j: int) -> Any:
 def _statistics(
     w: Any, blurred: Real, i: int, pixels: Floats, centre: int, j: int, level: float
 ) -> Any:
-    """For a vector of each phase: pixels less their mean, and their variances."""
+    """For a vector of each phase: means, pixels less them, and variances."""
     mean = _windows_along(w, blurred, 0, i, j)
     variances = abs(_windows_along(w, blurred, 1, i, j) - mean * mean)
     own = load_rows(pixels, centre + j, pixels.shape[2], PHASES, w.dtype)
-    return own - level - mean, variances
+    return mean, own - level - mean, variances
 
 
 @ordered_row_kernel
@@ -170,7 +170,9 @@ def coefficients_along(
     length = pixels.shape[2]
     total = spread(np.float32(0), 1)
     for j in range(0, numbers, LANES):
-        differences, variances = _statistics(ALONG_32, lines.blurred, i, pixels, centre, j, level)
+        mean, differences, variances = _statistics(
+            ALONG_32, lines.blurred, i, pixels, centre, j, level
+        )
         store_rows(out, place + j, length, differences / (math.sqrt(variances) + 1))
         least = min(NEAR_RATIO * vector_min(abs(differences)), vector_min(variances))
         found = np.int64(negative_bits(least - NEAR_VARIANCE))
@@ -179,8 +181,7 @@ def coefficients_along(
         # No branch on it, which would be mispredicted where pictures are partly flat.
         lines.near[j // LANES] |= int(found != 0) << i
         if i == 0:
-            mean = load(pixels, centre + j, np.float32) - level - differences[0]
-            ratio = mean / (math.sqrt(variances[0]) + 1)
+            ratio = mean[0] / (math.sqrt(variances[0]) + 1)
             fourth = ratio * ratio * ratio * ratio
             total = total + inside(numbers - j if found == 0 else 0, fourth, 0)
     rounding[0] += sum_of(total)
@@ -231,7 +232,7 @@ def exact_along(
     """
     length = pixels.shape[2]
     for j in range(first, last, count_of(np.float64)):
-        differences, variances = _statistics(ALONG, lines.exact, i, pixels, centre, j, 0.0)
+        _, differences, variances = _statistics(ALONG, lines.exact, i, pixels, centre, j, 0.0)
         differences = zero_below(differences, FLAT)
         store_rows(out, place + j, length, differences / (math.sqrt(variances) + 1))
 
